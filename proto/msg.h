@@ -119,14 +119,16 @@ struct msg_child_start { /* descriptors beside it, in the order of `fds` */
     const char *address; /* data socket: the trainer binds it, workers connect */
     int64_t max_workers;
     int64_t n_slabs;
-    struct opt_strs fds; /* "job", "plan", "slab", "blobs", "jobdir", "model", "input", "manifest:NAME" */
-    const struct doc *settings; /* what the mode needs beside (predict: rows and split) */
+    struct opt_strs fds; /* "job", "plan", "slab", "blobs", "jobdir", "model", "input:N" (0..), "manifest:NAME". Job, plan and
+                          * manifests are JSON files; blobs and jobdir are folders; model is a .keras; read from offset 0 (pread) */
+    const struct doc *settings; /* {sandbox: true, memory_bytes: 0 = no limit}; predict: + {dataset, split, rows: [], inputs: n} */
 };
 struct msg_child_ready {
     int64_t pid;
     const char *sandbox; /* "landlock+seccomp", "seccomp", "off" */
 };
-struct msg_child_result { /* checker: plan; predictor: predictions; trainer: results */
+struct msg_child_result { /* checker: plan (the daemon puts the trainer's keys over the worker's); predictor: {predictions, ...};
+                           * trainer: {file, metrics, ...} */
     const struct doc *result;
 };
 struct msg_child_progress {
