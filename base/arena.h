@@ -14,6 +14,7 @@
 struct arena_block;
 struct arena {
     struct arena_block *head;
+    struct arena_block *current; /* the one that the next block is cut from */
     size_t used_bytes;
 };
 

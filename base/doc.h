@@ -74,6 +74,8 @@ void doc_set_bin(struct doc *doc, struct arena *arena, const void *data, size_t 
 void doc_set_list(struct doc *doc);
 void doc_set_map(struct doc *doc);
 struct doc *doc_put(struct doc *map, struct arena *arena, const char *key); /* replaces an old value */
+/* doc_put without the search, for readers that know the key is new or ask doc_duplicate when the map is complete. */
+struct doc *doc_append(struct doc *map, struct arena *arena, const char *key);
 struct doc *doc_push(struct doc *list, struct arena *arena);
 void doc_put_str(struct doc *map, struct arena *arena, const char *key, const char *text);
 void doc_put_int(struct doc *map, struct arena *arena, const char *key, int64_t i);
@@ -81,7 +83,11 @@ void doc_put_float(struct doc *map, struct arena *arena, const char *key, double
 void doc_put_bool(struct doc *map, struct arena *arena, const char *key, bool b);
 /* Deep copy into another arena. */
 void doc_copy(struct doc *to, struct arena *arena, const struct doc *from);
-bool doc_equal(const struct doc *a, const struct doc *b);
+bool doc_equal(const struct doc *a, const struct doc *b); /* maps are equal in any order */
+/* A key that the map holds twice, or NULL. n log n. */
+const char *doc_duplicate(const struct doc *map);
+/* The pairs ordered by key, map->n of them; the caller frees the array, not what it points to. */
+struct doc_pair *doc_sorted(const struct doc *map);
 
 /* base/doc_json.c. Reading bounds depth, nodes and bytes; duplicate keys are errors; the line is in err->line.
  * Writing: floats in the shortest text that reads back, non-finite as the texts "NaN", "Infinity", "-Infinity";
@@ -94,5 +100,7 @@ void doc_write_canonical(const struct doc *doc, struct buf *out);
 /* Locale-free number reading of a whole text; false if anything is left over. */
 bool doc_parse_int(const char *text, int64_t *ret);
 bool doc_parse_float(const char *text, double *ret);
+/* The shortest text that reads back as f, with a point or exponent ("1.0"); NaN, Infinity, -Infinity. Locale-free. */
+void doc_format_float(double f, char *buf, size_t size);
 
 #endif

@@ -38,8 +38,8 @@ void log_init(struct log *log, const char *program, int fd, enum log_level level
 void log_event(struct log *log, enum log_level level, const char *message, const struct log_field *fields, int n_fields);
 /* log_put(log, LOG_LEVEL_INFO, "worker started", LOG_NUMBER("pid", pid), LOG_TEXT("job", id)) */
 #define log_put(log, level, message, ...) \
-    log_event((log), (level), (message), (struct log_field[]){__VA_ARGS__}, \
-              (int)(sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)))
+    log_event((log), (level), (message), (struct log_field[]){{.name = NULL}, ##__VA_ARGS__} + 1, \
+              (int)(sizeof((struct log_field[]){{.name = NULL}, ##__VA_ARGS__}) / sizeof(struct log_field)) - 1)
 void log_err(struct log *log, enum log_level level, const char *message, const struct err *err);
 
 #endif
