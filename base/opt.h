@@ -154,6 +154,8 @@ void opt_schema(const struct opt *table, struct doc *map, struct arena *arena);
 void opt_reference(const struct opt *table, struct buf *out);
 /* The default of a row as a text, for help and tests. */
 void opt_default_text(const struct opt *row, char *buf, size_t size);
+/* A number for messages: "3" rather than "3.0". */
+void opt_number_text(double number, char *buf, size_t size);
 
 /* A family's row that is named in a document: `Adam`, {Adam: {learning_rate: 0.1}} or Keras's
  * {class_name: Adam, config: {...}, ...}. Gives the name and its options (NULL if none). ERR_INVALID otherwise. */
