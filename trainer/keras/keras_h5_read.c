@@ -108,7 +108,7 @@ static int read_dataset_typed(struct reader *r, hid_t set, hid_t type)
     if (pick_type(set, type, &t.dtype, &memory) < 0) {
         return fail(r, ERR_UNSUPPORTED, "an element type that is no number");
     }
-    if (read_shape(set, &t.shape) < 0 || shape_bytes(&t.shape, t.dtype, &bytes, NULL) < 0) {
+    if (read_shape(set, &t.shape) < 0 || shape_bytes(&t.shape, t.dtype, &bytes) < 0) {
         return fail(r, ERR_CORRUPT, "a shape that cannot be");
     }
     if (bytes > r->left || r->n >= TENSORS_MAX) {

@@ -86,7 +86,7 @@ static uint64_t bytes_needed(const struct keras_tensor *tensors, int n)
     uint64_t sum = KERAS_H5_USER_BLOCK + RESERVE_SLACK;
     for (int i = 0; i < n; i++) {
         size_t bytes = 0;
-        if (shape_bytes(&tensors[i].shape, tensors[i].dtype, &bytes, NULL) < 0) {
+        if (shape_bytes(&tensors[i].shape, tensors[i].dtype, &bytes) < 0) {
             BUG("tensor %s has no size", tensors[i].path);
         }
         sum += bytes + RESERVE_EACH;
