@@ -2,7 +2,7 @@
  *
  * Law 3: glibc picks its code by CPU and gives other bits without FMA, so nothing that a sample's value depends on may call
  * libm. sqrt, floor, ceil, rint, fabs are exact by IEEE 754 and are allowed.
- * Accuracy: float versions are within 1 ulp of the true value, computed in double; double versions within 2 ulp.
+ * Accuracy: within 1 ulp of the true value, tanh within 2.5; the results rounded to float within 1 ulp of float.
  */
 #ifndef BASE_MATH_H
 #define BASE_MATH_H
