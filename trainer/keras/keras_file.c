@@ -72,6 +72,9 @@ int keras_file_save(int dir_fd, const char *name, const struct doc *config, cons
     if (r == 0) {
         r = add_members(&zip, config, state, err);
     }
+    if (r == 0 && ftruncate(file.fd, (off_t)zip.end) < 0) { /* gives back what was reserved too much */
+        r = err_errno(err, errno, "end '%s'", name);
+    }
     if (r < 0) {
         file_atomic_abort(&file);
         return r;

@@ -12,7 +12,7 @@ enum {
     PATH_MAX_BYTES = 512,
     SUPERBLOCK_BASE = 24, /* of "base address" in a version 0 superblock */
     SUPERBLOCK_END = 40,  /* of "end of file address" */
-    RESERVE_SLACK = 1 << 16,
+    RESERVE_SLACK = 1 << 14,
     RESERVE_EACH = 1024, /* object headers and group entries a tensor */
 };
 
