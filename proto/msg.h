@@ -197,7 +197,8 @@ struct msg_chunk_make {
     int64_t epoch, step;
     int64_t begin, end; /* rows of the batch */
     int64_t slab, generation;
-    struct opt_ints skip; /* rows that are convicted: not touched, marked bad */
+    struct opt_ints skip; /* rows that are convicted: not touched, marked bad (__ok 0 and a record in `bad`) */
+    struct opt_ints skip_samples; /* samples of the stream that were convicted before: likewise */
 };
 struct msg_chunk_bad {
     int64_t row, sample;

@@ -61,7 +61,8 @@ void model_summary(const struct model *model, struct doc *map, struct arena *are
 void model_config(const struct model *model, struct doc *map, struct arena *arena);
 /* Everything a checkpoint holds. *ret_n of them, weights first, then optimizer/vars. */
 const struct model_tensor *model_tensors(const struct model *model, int *ret_n);
-/* Content id (BLAKE2b) over (path, dtype, shape, bytes) of the tensors: how equality of checkpoints is defined. */
+/* Content id (BLAKE2b) over (path, dtype, shape, bytes) of the tensors: how equality of checkpoints is defined
+ * (model_id_hash of trainer/model_id.h over model_tensors). */
 void model_tensors_id(const struct model *model, char id[65]);
 /* The numerics fingerprint: library versions, instruction set, threads, backend, numerics version. */
 void model_fingerprint(const struct model *model, struct doc *map, struct arena *arena);
