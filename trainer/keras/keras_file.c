@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "trainer/keras/keras_h5.h"
 #include "trainer/keras/keras_zip.h"
@@ -20,11 +20,10 @@ enum { JSON_MAX_BYTES = 64 << 20, MEMBERS_MAX = 64 };
 
 static void metadata_text(struct buf *out)
 {
-    time_t now = time(NULL);
-    struct tm tm;
     char date[32];
-    gmtime_r(&now, &tm);
-    strftime(date, sizeof date, "%Y-%m-%d@%H:%M:%S", &tm);
+    clock_format(clock_wall_us(), date, sizeof date); /* Keras has "2026-11-24@16:05:08" */
+    date[10] = '@';
+    date[19] = '\0';
     buf_printf(out, "{\"keras_version\": \"%s\", \"date_saved\": \"%s\"}", keras_version, date);
 }
 

@@ -1,0 +1,5 @@
+/* strcpy(a, b) is not called, time() neither */
+int f(struct x *x)
+{
+    return x->time(x) + my_rand(3) + g("printf(x)");
+}

@@ -1,0 +1,4 @@
+float f(float x)
+{
+    return _mm256_fmadd_ps(x, x, x);
+}

@@ -1,0 +1,4 @@
+/* good - x. */
+#ifndef BASE_GOOD_H
+#define BASE_GOOD_H
+#endif

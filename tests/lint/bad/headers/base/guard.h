@@ -1,0 +1,4 @@
+/* guard - x. */
+#ifndef GUARD_H
+#define GUARD_H
+#endif

@@ -1,0 +1,2 @@
+#include "base/err.h"
+#include <jpeglib.h>
