@@ -9,8 +9,13 @@
 #include "trainer/kernel/kernel.h"
 
 extern const struct kernel_backend kernel_backend_ref;
-extern const struct kernel_backend kernel_backend_blas;
-extern const struct kernel_backend kernel_backend_dnnl;
+/* Those two depend on the CPU. */
+const struct kernel_backend *blas_backend(void);
+const struct kernel_backend *onednn_backend(void);
+/* "base", "avx2": what own kernels use here. */
+const char *blas_isa_name(void);
+/* "onednn 2.6.3 avx512_core " */
+void onednn_version(char *buf, size_t size);
 
 extern const struct kernel_conv_ops ref_conv;
 extern const struct kernel_dense_ops ref_dense;

@@ -2,6 +2,8 @@
 
 #include "trainer/kernel/backends.h"
 
+#include <cblas.h>
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,27 +11,37 @@
  * best, milliseconds when busy). */
 #define KERNEL_THREAD_FLOPS 2e9
 
-static const struct kernel_backend *const backends[] = {
-#ifdef KERNEL_DNNL
-    &kernel_backend_dnnl,
-#endif
+static const struct kernel_backend *ref_backend(void)
+{
+    return &kernel_backend_ref;
+}
 
-    &kernel_backend_ref,
+typedef const struct kernel_backend *(*backend_fn)(void);
+
+/* Best first. */
+static const backend_fn backends[] = {
+#ifdef KERNEL_DNNL
+    onednn_backend,
+#endif
+    blas_backend,
+    ref_backend,
 };
+
+#define N_BACKENDS (sizeof(backends) / sizeof(backends[0]))
 
 const struct kernel_backend *kernel_at(size_t n)
 {
-    return n < sizeof(backends) / sizeof(backends[0]) ? backends[n] : NULL;
+    return n < N_BACKENDS ? backends[n]() : NULL;
 }
 
 const struct kernel_backend *kernel_find(const char *name)
 {
     if (!name || strcmp(name, "auto") == 0) {
-        return backends[0];
+        return backends[0]();
     }
-    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
-        if (strcmp(name, backends[i]->name) == 0) {
-            return backends[i];
+    for (size_t i = 0; i < N_BACKENDS; i++) {
+        if (strcmp(name, backends[i]()->name) == 0) {
+            return backends[i]();
         }
     }
     return NULL;
@@ -37,12 +49,15 @@ const struct kernel_backend *kernel_find(const char *name)
 
 void kernel_set_threads(int threads)
 {
-    (void)threads;
+    threads = threads < 1 ? 1 : threads > KERNEL_THREADS_MAX ? KERNEL_THREADS_MAX : threads;
+    omp_set_dynamic(0);
+    omp_set_num_threads(threads);
+    openblas_set_num_threads(threads);
 }
 
 int kernel_threads(void)
 {
-    return 1;
+    return omp_get_max_threads();
 }
 
 int kernel_choose_threads(double flops, int available)
@@ -50,8 +65,28 @@ int kernel_choose_threads(double flops, int available)
     return available > 1 && flops > KERNEL_THREAD_FLOPS ? available : 1;
 }
 
+/* OpenBLAS 0.3.21's own text has the machine's core count in it, which changes nothing: only the
+ * version is taken. */
+static int openblas_version(const char *config)
+{
+    const char *space = strchr(config, ' ');
+    space = space ? strchr(space + 1, ' ') : NULL;
+    return space ? (int)(space - config) : (int)strlen(config);
+}
+
 size_t kernel_fingerprint(const struct kernel_backend *backend, char *buf, size_t size)
 {
-    int length = snprintf(buf, size, "%s/%d", backend->name, KERNEL_NUMERICS_VERSION);
+    char library[64] = "";
+#ifdef KERNEL_DNNL
+    if (strcmp(backend->name, "dnnl") == 0) {
+        onednn_version(library, sizeof(library));
+    }
+#endif
+    const char *config = openblas_get_config();
+    int length = strcmp(backend->name, "ref") == 0
+                     ? snprintf(buf, size, "ref/%d", KERNEL_NUMERICS_VERSION)
+                     : snprintf(buf, size, "%s/%d %s%.*s %s isa=%s threads=%d", backend->name,
+                                KERNEL_NUMERICS_VERSION, library, openblas_version(config), config,
+                                openblas_get_corename(), blas_isa_name(), kernel_threads());
     return length < 0 ? 0 : (size_t)length < size ? (size_t)length : size ? size - 1 : 0;
 }

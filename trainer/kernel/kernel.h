@@ -45,6 +45,7 @@ const struct kernel_backend *kernel_find(const char *name);
 /* The n-th backend, best first, or NULL: for tests, messages and completion. */
 const struct kernel_backend *kernel_at(size_t n);
 
+#define KERNEL_THREADS_MAX 256
 /* Threads inside a call, 1 .. 256. One for small models: barriers cost more than they give (see
  * docs). */
 void kernel_set_threads(int threads);

@@ -79,9 +79,9 @@ static inline void kernel_conv_forward(struct kernel_conv *conv, int n, const fl
     conv->ops->forward(conv, n, x, w, b, y, scratch);
 }
 
-/* dw (and db, dx unless NULL) are overwritten, not added to: the gradients of the sum over n
- * images. With a fused activation dy is overwritten with the gradient before the activation, and y
- * must be forward's. */
+/* dx, dw, db are overwritten, not added to: the gradients of the sum over n images; each may be
+ * NULL: not wanted. With a fused activation dy is overwritten with the gradient before the
+ * activation, and y must be forward's (else y may be NULL). */
 static inline void kernel_conv_backward(struct kernel_conv *conv, int n, const float *x,
                                         const float *w, const float *y, float *dy, float *dx,
                                         float *dw, float *db, void *scratch)

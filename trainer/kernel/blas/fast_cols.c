@@ -1,0 +1,70 @@
+#include "trainer/kernel/blas/fast_cols.h"
+
+#include "trainer/kernel/blas/vec8.h"
+
+#include <stdbool.h>
+
+enum term { TERM_SUM, TERM_SQUARES, TERM_DOT };
+
+/* acc[j] += term, for one row of `width`. */
+VEC8_INLINE void add_row(enum term term, size_t width, const float *restrict x,
+                         const float *restrict mean, const float *restrict dy, float *restrict acc)
+{
+    for (size_t j = 0; j < width; j++) {
+        switch (term) {
+        case TERM_SUM: acc[j] += x[j]; break;
+        case TERM_SQUARES: acc[j] += (x[j] - mean[j]) * (x[j] - mean[j]); break;
+        case TERM_DOT: acc[j] += dy[j] * (x[j] - mean[j]); break;
+        }
+    }
+}
+
+/* Rows that lie behind each other (stride == cols) are taken `fold` at a time. */
+VEC8_INLINE void fold_columns(enum term term, size_t rows, size_t stride, size_t cols,
+                              const float *x, const float *mean, const float *dy, double *total)
+{
+    size_t fold = stride == cols ? FAST_COLS_MAX / cols : 1;
+    size_t width = fold * cols;
+    float means[FAST_COLS_MAX] = {0};
+    double wide[FAST_COLS_MAX] = {0};
+    for (size_t j = 0; mean && j < width; j++) {
+        means[j] = mean[j % cols];
+    }
+    size_t jump = fold * stride;
+    for (size_t row = 0; row < rows; row += FAST_COLS_BLOCK * fold) {
+        float acc[FAST_COLS_MAX] = {0};
+        for (size_t i = 0; i < FAST_COLS_BLOCK && row + i * fold < rows; i++) {
+            size_t left = rows - row - i * fold;
+            size_t at = row / fold * jump + i * jump;
+            add_row(term, left >= fold ? width : left * cols, x + at, means, dy ? dy + at : NULL,
+                    acc);
+        }
+        for (size_t j = 0; j < width; j++) {
+            wide[j] += (double)acc[j];
+        }
+    }
+    for (size_t c = 0; c < cols; c++) {
+        total[c] = 0.0;
+        for (size_t j = c; j < width; j += cols) {
+            total[c] += wide[j];
+        }
+    }
+}
+
+void VEC8_NAME(fast_cols_sum)(size_t rows, size_t stride, size_t cols, const float *x,
+                              double *total)
+{
+    fold_columns(TERM_SUM, rows, stride, cols, x, NULL, NULL, total);
+}
+
+void VEC8_NAME(fast_cols_squares)(size_t rows, size_t stride, size_t cols, const float *x,
+                                  const float *mean, double *total)
+{
+    fold_columns(TERM_SQUARES, rows, stride, cols, x, mean, NULL, total);
+}
+
+void VEC8_NAME(fast_cols_dot)(size_t rows, size_t stride, size_t cols, const float *x,
+                              const float *mean, const float *dy, double *total)
+{
+    fold_columns(TERM_DOT, rows, stride, cols, x, mean, dy, total);
+}

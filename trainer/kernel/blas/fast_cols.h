@@ -1,0 +1,33 @@
+/* fast_cols - sums down the columns of a row-major matrix, built once an instruction set. Private
+ * to trainer/kernel/blas.
+ *
+ * Owns:     nothing.
+ * Threads:  reentrant.
+ * Errors:   none.
+ * Lifetime: functions.
+ *
+ * Float sums over FAST_COLS_BLOCK rows at a time, those added up in double; narrow matrices are
+ * read as if several rows were one. The order depends on rows, stride and cols alone.
+ */
+#ifndef TRAINER_KERNEL_BLAS_FAST_COLS_H
+#define TRAINER_KERNEL_BLAS_FAST_COLS_H
+
+#include <stddef.h>
+
+#define FAST_COLS_MAX   256
+#define FAST_COLS_BLOCK 64
+
+/* All: `cols` of at most FAST_COLS_MAX columns out of rows that are `stride` floats apart. */
+#define FAST_COLS_FUNCTIONS(isa)                                                          \
+    void fast_cols_sum_##isa(size_t rows, size_t stride, size_t cols, const float *x,     \
+                             double *total);                                              \
+    /* of (x - mean)^2 */                                                                 \
+    void fast_cols_squares_##isa(size_t rows, size_t stride, size_t cols, const float *x, \
+                                 const float *mean, double *total);                       \
+    /* of dy * (x - mean) */                                                              \
+    void fast_cols_dot_##isa(size_t rows, size_t stride, size_t cols, const float *x,     \
+                             const float *mean, const float *dy, double *total);
+FAST_COLS_FUNCTIONS(base)
+FAST_COLS_FUNCTIONS(avx2)
+
+#endif

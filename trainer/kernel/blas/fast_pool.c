@@ -1,0 +1,246 @@
+/* Pooling, 8 channels at a time. With fewer channels left a vector reaches into the next cell: what
+ * it reads there is not used, and what it writes there is written again (forward: the next output)
+ * or is the old value (backward: + 0). The state of the maximum: for each output the number of the
+ * winning tap in its window, int32. */
+#include "trainer/kernel/blas/blas.h"
+#include "trainer/kernel/blas/vec8.h"
+
+struct pool {
+    struct kernel_pool base;
+    int threads;
+};
+
+static int pool_create(const struct kernel_pool_desc *desc, struct arena *arena,
+                       struct kernel_pool **ret_pool, struct err *err)
+{
+    int code = kernel_pool_check(desc, err);
+    if (code) {
+        return code;
+    }
+    struct pool *pool = ARENA_NEW(arena, struct pool);
+    pool->base.ops = &VEC8_NAME(fast_pool);
+    pool->base.desc = *desc;
+    pool->base.impl = "vec8 " VEC8_TEXT(KERNEL_ISA);
+    pool->threads = kernel_threads() < desc->n ? kernel_threads() : desc->n;
+    if (desc->kind == KERNEL_POOL_MAX && desc->training) {
+        pool->base.state_bytes = sizeof(int32_t) * (size_t)desc->n * (size_t)desc->out_h *
+                                 (size_t)desc->out_w * (size_t)desc->c;
+    }
+    *ret_pool = &pool->base;
+    return 0;
+}
+
+static void pool_destroy(struct kernel_pool *pool)
+{
+    (void)pool;
+}
+
+/* Of one axis: the first cell inside the image and the taps that are. */
+struct span {
+    int at;    /* cell of tap `first` */
+    int first; /* tap */
+    int n;
+};
+
+static struct span span_of(int out, int stride, int pad, int window, int size)
+{
+    int start = out * stride - pad;
+    int first = start < 0 ? -start : 0;
+    int end = start + window > size ? size - start : window;
+    return (struct span){start + first, first, end - first};
+}
+
+VEC8_INLINE vec8 load_n(const float *x, size_t n)
+{
+    return n >= 8 ? vec8_load(x) : vec8_load_part(x, n);
+}
+
+VEC8_INLINE void store_n(float *y, vec8 v, size_t n)
+{
+    if (n >= 8) {
+        vec8_store(y, v);
+    } else {
+        vec8_store_part(y, v, n);
+    }
+}
+
+/* One output of one window, channels c .. c+7 of which `n` may be touched. */
+VEC8_INLINE void max_block(const struct kernel_pool_desc *d, struct span h, struct span w,
+                           const float *x, size_t n, float *y, int32_t *where)
+{
+    vec8 best = load_n(x, n);
+    vec8i first = (vec8i){0} + (h.first * d->pool_w + w.first);
+    vec8i tap = first;
+    for (int r = 0; r < h.n; r++) {
+        for (int s = 0; s < w.n; s++) {
+            vec8 value = load_n(x + ((ptrdiff_t)r * d->w + s) * d->c, n);
+            vec8i more = value > best;
+            best = vec8_select(more, value, best);
+            tap = (tap & ~more) | ((first + (r * d->pool_w + s)) & more);
+        }
+    }
+    store_n(y, best, n);
+    if (where) {
+        store_n((float *)(void *)where, (vec8)tap, n);
+    }
+}
+
+VEC8_INLINE void average_block(const struct kernel_pool_desc *d, struct span h, struct span w,
+                               const float *x, size_t n, float *y)
+{
+    vec8 sum = vec8_set(0.0F);
+    for (int r = 0; r < h.n; r++) {
+        for (int s = 0; s < w.n; s++) {
+            sum += load_n(x + ((ptrdiff_t)r * d->w + s) * d->c, n);
+        }
+    }
+    store_n(y, sum / (float)(h.n * w.n), n);
+}
+
+/* How many of 8 lanes may be touched when `left` floats remain of the image: never fewer than the
+ * cell's own. */
+static size_t lanes_of(ptrdiff_t left)
+{
+    return left < 8 ? (size_t)left : 8;
+}
+
+static void forward_image(const struct kernel_pool_desc *d, const float *x, float *y,
+                          int32_t *where)
+{
+    for (int oh = 0; oh < d->out_h; oh++) {
+        struct span h = span_of(oh, d->stride_h, d->pad_top, d->pool_h, d->h);
+        for (int ow = 0; ow < d->out_w; ow++) {
+            struct span w = span_of(ow, d->stride_w, d->pad_left, d->pool_w, d->w);
+            const float *cell = x + ((ptrdiff_t)h.at * d->w + w.at) * d->c;
+            ptrdiff_t out = ((ptrdiff_t)oh * d->out_w + ow) * d->c;
+            ptrdiff_t left = x + (ptrdiff_t)d->h * d->w * d->c - cell -
+                             ((ptrdiff_t)(h.n - 1) * d->w + w.n - 1) * d->c;
+            ptrdiff_t left_out = (ptrdiff_t)d->out_h * d->out_w * d->c - out;
+            left = left < left_out ? left : left_out;
+            for (int c = 0; c < d->c; c += 8) {
+                size_t n = lanes_of(left - c);
+                if (d->kind == KERNEL_POOL_MAX) {
+                    max_block(d, h, w, cell + c, n, y + out + c, where ? where + out + c : NULL);
+                } else {
+                    average_block(d, h, w, cell + c, n, y + out + c);
+                }
+            }
+        }
+    }
+}
+
+static void pool_forward(struct kernel_pool *base, int n, const float *x, float *y, void *state,
+                         void *scratch)
+{
+    (void)scratch;
+    const struct kernel_pool_desc *d = &base->desc;
+    int threads = ((struct pool *)base)->threads;
+    int parts = threads < n ? threads : n;
+    ptrdiff_t in = (ptrdiff_t)d->h * d->w * d->c;
+    ptrdiff_t out = (ptrdiff_t)d->out_h * d->out_w * d->c;
+    int32_t *where = state;
+#pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
+    for (int p = 0; p < parts; p++) {
+        for (ptrdiff_t i = blas_part(n, p, parts); i < blas_part(n, p + 1, parts); i++) {
+            forward_image(d, x + i * in, y + i * out, where ? where + i * out : NULL);
+        }
+    }
+}
+
+/* Adds `add` to 8 channels of a cell; lanes that are not the cell's are 0 in it. */
+VEC8_INLINE void add_to(float *dx, vec8 add, size_t n)
+{
+    store_n(dx, load_n(dx, n) + add, n);
+}
+
+/* left: floats from the window's first cell to the end of the image. */
+static void backward_window(const struct kernel_pool_desc *d, struct span h, struct span w,
+                            const float *dy, const int32_t *where, float *dx, ptrdiff_t left)
+{
+    for (int c = 0; c < d->c; c += 8) {
+        size_t real = d->c - c < 8 ? (size_t)(d->c - c) : 8;
+        vec8 g = load_n(dy + c, real);
+        vec8i tap = {0};
+        if (where) {
+            tap = (vec8i)load_n((const float *)(const void *)(where + c), real);
+        } else {
+            g = g / (float)(h.n * w.n);
+        }
+        for (int r = 0; r < h.n; r++) {
+            for (int s = 0; s < w.n; s++) {
+                ptrdiff_t at = ((ptrdiff_t)r * d->w + s) * d->c + c;
+                vec8i mine = tap == (h.first + r) * d->pool_w + w.first + s;
+                vec8 add = where ? (vec8)((vec8i)g & mine) : g;
+                add_to(dx + at, add, lanes_of(left - at));
+            }
+        }
+    }
+}
+
+static void backward_image(const struct kernel_pool_desc *d, const float *dy, const int32_t *where,
+                           float *dx)
+{
+    ptrdiff_t image = (ptrdiff_t)d->h * d->w * d->c;
+    memset(dx, 0, sizeof(float) * (size_t)image);
+    for (int oh = 0; oh < d->out_h; oh++) {
+        struct span h = span_of(oh, d->stride_h, d->pad_top, d->pool_h, d->h);
+        for (int ow = 0; ow < d->out_w; ow++) {
+            struct span w = span_of(ow, d->stride_w, d->pad_left, d->pool_w, d->w);
+            ptrdiff_t out = ((ptrdiff_t)oh * d->out_w + ow) * d->c;
+            ptrdiff_t at = ((ptrdiff_t)h.at * d->w + w.at) * d->c;
+            backward_window(d, h, w, dy + out, where ? where + out : NULL, dx + at, image - at);
+        }
+    }
+}
+
+static void pool_backward(struct kernel_pool *base, int n, const float *dy, const void *state,
+                          float *dx, void *scratch)
+{
+    (void)scratch;
+    const struct kernel_pool_desc *d = &base->desc;
+    int threads = ((struct pool *)base)->threads;
+    int parts = threads < n ? threads : n;
+    ptrdiff_t in = (ptrdiff_t)d->h * d->w * d->c;
+    ptrdiff_t out = (ptrdiff_t)d->out_h * d->out_w * d->c;
+    const int32_t *where = d->kind == KERNEL_POOL_MAX ? state : NULL;
+#pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
+    for (int p = 0; p < parts; p++) {
+        for (ptrdiff_t i = blas_part(n, p, parts); i < blas_part(n, p + 1, parts); i++) {
+            backward_image(d, dy + i * out, where ? where + i * out : NULL, dx + i * in);
+        }
+    }
+}
+
+static void global_average_forward(int n, int hw, int c, const float *x, float *y)
+{
+    double total[FAST_COLS_MAX];
+    for (int i = 0; i < n; i++, x += (ptrdiff_t)hw * c, y += c) {
+        for (int c0 = 0; c0 < c; c0 += FAST_COLS_MAX) {
+            int cols = c - c0 < FAST_COLS_MAX ? c - c0 : FAST_COLS_MAX;
+            VEC8_NAME(fast_cols_sum)((size_t)hw, (size_t)c, (size_t)cols, x + c0, total);
+            for (int j = 0; j < cols; j++) {
+                y[c0 + j] = (float)(total[j] / hw);
+            }
+        }
+    }
+}
+
+static void global_average_backward(int n, int hw, int c, const float *dy, float *dx)
+{
+    for (int i = 0; i < n; i++, dy += c) {
+        for (int p = 0; p < hw; p++, dx += c) {
+            for (int j = 0; j < c; j++) {
+                dx[j] = dy[j] / (float)hw;
+            }
+        }
+    }
+}
+
+const struct kernel_pool_ops VEC8_NAME(fast_pool) = {
+    .create = pool_create,
+    .destroy = pool_destroy,
+    .forward = pool_forward,
+    .backward = pool_backward,
+    .global_average_forward = global_average_forward,
+    .global_average_backward = global_average_backward,
+};
