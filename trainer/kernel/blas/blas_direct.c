@@ -36,7 +36,7 @@ static void set_sizes(struct conv *conv)
         conv->data_bytes =
             d->needs_dx ? blas_align(sizeof(float) * direct->data_weights(shape)) : 0;
         backward =
-            conv->data_bytes + conv->dy_bytes + threads * (conv->image_bytes + conv->sum_bytes);
+            conv->data_bytes + threads * (conv->image_bytes + conv->dy_bytes + conv->sum_bytes);
     }
     conv->base.scratch_bytes = forward > backward ? forward : backward;
 }
@@ -166,31 +166,44 @@ static void conv_forward(struct kernel_conv *base, int n, const float *x, const 
     }
 }
 
-/* One thread's images: dx and its share of dw. */
-static void backward_part(const struct conv *conv, int first, int end, bool is_last, const float *x,
-                          const float *dy, float *dx, bool needs_dw, const float *packed,
-                          float *image, float *sum, float *dy_copy)
+/* One thread's share of the backward pass. */
+struct work {
+    int first, end; /* images */
+    int n;          /* of the batch */
+    float *image, *sum, *dy;
+};
+
+/* Image i's dy, in a copy if the kernel would read behind the batch. */
+static const float *dy_of(const struct conv *conv, const struct work *work, const float *dy,
+                          ptrdiff_t i)
+{
+    const struct kernel_conv_desc *d = &conv->base.desc;
+    ptrdiff_t out = (ptrdiff_t)d->out_h * d->out_w * d->k;
+    if (!conv->dy_bytes || (work->n - 1 - i) * out >= DIRECT_SLACK) {
+        return dy + i * out;
+    }
+    memcpy(work->dy, dy + i * out, sizeof(float) * (size_t)out);
+    memset(work->dy + out, 0, sizeof(float) * DIRECT_SLACK);
+    return work->dy;
+}
+
+static void backward_part(const struct conv *conv, const struct work *work, const float *x,
+                          const float *dy, float *dx, bool needs_dw, const float *packed)
 {
     const struct kernel_conv_desc *d = &conv->base.desc;
     const struct direct_ops *direct = conv->isa->direct;
     ptrdiff_t in = (ptrdiff_t)d->h * d->w * d->c;
-    ptrdiff_t out = (ptrdiff_t)d->out_h * d->out_w * d->k;
-    memset(sum, 0, conv->sum_bytes);
-    for (ptrdiff_t i = first; i < end; i++) {
-        const float *dy_image = dy + i * out;
-        if (is_last && i == end - 1 && conv->dy_bytes) {
-            /* nothing may be read behind the batch */
-            memcpy(dy_copy, dy_image, sizeof(float) * (size_t)out);
-            memset(dy_copy + out, 0, sizeof(float) * DIRECT_SLACK);
-            dy_image = dy_copy;
-        }
+    memset(work->sum, 0, conv->sum_bytes);
+    for (ptrdiff_t i = work->first; i < work->end; i++) {
+        const float *dy_image = dy_of(conv, work, dy, i);
         if (needs_dw) {
-            direct->weights(&conv->shape, pad_image(conv, x + i * in, image), dy_image, sum);
+            direct->weights(&conv->shape, pad_image(conv, x + i * in, work->image), dy_image,
+                            work->sum);
         }
         if (dx) {
-            memset(image, 0, conv->image_bytes);
-            direct->data(&conv->shape, dy_image, packed, image);
-            unpad_image(conv, image, dx + i * in);
+            memset(work->image, 0, conv->image_bytes);
+            direct->data(&conv->shape, dy_image, packed, work->image);
+            unpad_image(conv, work->image, dx + i * in);
         }
     }
 }
@@ -209,7 +222,6 @@ static void conv_backward(struct kernel_conv *base, int n, const float *x, const
     }
     char *at = scratch;
     float *packed = blas_take(&at, conv->data_bytes);
-    float *dy_copy = blas_take(&at, conv->dy_bytes);
     int parts = conv->threads < n ? conv->threads : n;
     float *sums = blas_take(&at, (size_t)parts * conv->sum_bytes);
     if (dx) {
@@ -218,9 +230,16 @@ static void conv_backward(struct kernel_conv *base, int n, const float *x, const
     ptrdiff_t sum_size = (ptrdiff_t)(conv->sum_bytes / sizeof(float));
 #pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
     for (int p = 0; p < parts; p++) {
-        float *image = (float *)(void *)(at + (size_t)p * conv->image_bytes);
-        backward_part(conv, blas_part(n, p, parts), blas_part(n, p + 1, parts), p == parts - 1, x,
-                      dy, dx, dw, packed, image, sums + p * sum_size, dy_copy);
+        char *own = at + (size_t)p * (conv->image_bytes + conv->dy_bytes);
+        struct work work = {
+            .first = blas_part(n, p, parts),
+            .end = blas_part(n, p + 1, parts),
+            .n = n,
+            .sum = sums + p * sum_size,
+        };
+        work.image = blas_take(&own, conv->image_bytes);
+        work.dy = blas_take(&own, conv->dy_bytes);
+        backward_part(conv, &work, x, dy, dx, dw, packed);
     }
     if (dw) {
         conv->isa->direct->weights_reduce(&conv->shape, parts, sum_size, sums, dw);
