@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/doc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "tests/test.h"
 
@@ -177,6 +179,43 @@ START_TEST(test_err)
 }
 END_TEST
 
+enum { THREADS = 4, LINES = 500 };
+
+static void *write_lines(void *arg)
+{
+    for (int i = 0; i < LINES; i++) {
+        log_put(arg, LOG_LEVEL_INFO, "a line that must stay whole", LOG_NUMBER("i", i));
+    }
+    return NULL;
+}
+
+START_TEST(test_threads)
+{
+    char dir[TEST_PATH], path[TEST_PATH];
+    pthread_t threads[THREADS];
+    struct log log;
+    struct err err;
+    test_dir_make(dir);
+    test_path(path, "%s/log", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log_init(&log, "p", fd, LOG_LEVEL_INFO, LOG_FORM_JOURNAL);
+    for (int i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, write_lines, &log), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    }
+    ck_assert_int_eq(file_read(AT_FDCWD, path, 1 << 20, &out, &err), 0);
+    int n = 0;
+    for (const char *line = out.data; *line; line = strchr(line, '\n') + 1, n++) {
+        ck_assert_ptr_eq(strstr(line, "<6>a line that must stay whole i="), line);
+    }
+    ck_assert_int_eq(n, THREADS * LINES);
+    (void)close(fd);
+    test_dir_remove(dir);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("log");
@@ -189,6 +228,7 @@ static Suite *make_suite(void)
     tcase_add_test(cases, test_full_pipe);
     tcase_add_test(cases, test_auto);
     tcase_add_test(cases, test_err);
+    tcase_add_test(cases, test_threads);
     suite_add_tcase(suite, cases);
     return suite;
 }

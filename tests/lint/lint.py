@@ -82,7 +82,7 @@ def control_by_file(name, violations):
     top = HERE / "bad" / name
     found = list(violations(Tree(top)))
     missed = []
-    files = [path.relative_to(top) for path in sorted(top.rglob("*")) if path.is_file()]
+    files = [path.relative_to(top) for path in sorted(top.rglob("*")) if path.suffix in (".c", ".h")]
     if not files:
         return [f"{top} is empty"]
     for path in files:

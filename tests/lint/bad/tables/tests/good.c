@@ -1,0 +1,1 @@
+static const char *const names[] = {"Good", "NoHelp", "Two", "BareOption", "Unlisted"};
