@@ -97,10 +97,28 @@ static int64_t bound(double limit)
     return limit <= -9.2e18 ? INT64_MIN : (int64_t)limit;
 }
 
+/* A number may have named values besides: AUTOTUNE. */
+static bool take_named(const struct opt *row, const struct doc *value, int64_t *ret)
+{
+    for (const struct opt_name *name = row->names; name && name->name; name++) {
+        if (value->type == DOC_STR && strcmp(name->name, value->str) == 0) {
+            *ret = name->value;
+            return true;
+        }
+    }
+    return false;
+}
+
 static int take_int(const struct opt *row, const struct doc *value, int64_t *ret, struct err *err)
 {
+    if (take_named(row, value, ret)) {
+        return 0;
+    }
     if (!doc_is_number(value)) {
-        return wrong_type(row, value, "a whole number", err);
+        char wanted[96];
+        (void)snprintf(wanted, sizeof(wanted), "a whole number%s%s", row->names ? " or " : "",
+                       row->names ? row->names->name : "");
+        return wrong_type(row, value, wanted, err);
     }
     int64_t number = value->i;
     if (value->type == DOC_FLOAT) {

@@ -81,7 +81,7 @@ struct opt {
     double def, min, max;         /* numbers; def of BOOL is 0/1, of ENUM the value */
     const char *def_str;          /* OPT_STR; for lists the text of the default in JSON, e.g. "[2,2]" */
     size_t min_n, max_n;          /* lists: allowed counts; max_n 0 = any. One number stands for min_n (>= 1) equal ones */
-    const struct opt_name *names; /* OPT_ENUM, ends with a NULL name */
+    const struct opt_name *names; /* OPT_ENUM; OPT_I64: texts taken besides; ends with a NULL name */
     const struct opt *group;      /* OPT_GROUP(S) */
     size_t group_size;            /* OPT_GROUPS */
     const char *unit;             /* "bytes", "us", "" ... for the reference */

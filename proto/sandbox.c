@@ -1,0 +1,247 @@
+#include "proto/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A sanitizer's run-time needs calls of its own (it maps, reads /proc, starts a thread): the profile is relaxed there
+ * and says so in sandbox_name. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANDBOX_PROFILE_RELAXED 1
+#else
+#define SANDBOX_PROFILE_RELAXED 0
+#endif
+
+/* ---- limits ------------------------------------------------------------------------------------------------- */
+
+int sandbox_limits(enum sandbox_profile profile, size_t memory_bytes, struct err *err)
+{
+    const rlim_t none = RLIM_INFINITY;
+    const struct {
+        int what;
+        rlim_t value;
+    } limits[] = {
+        {RLIMIT_CORE, 0},
+        {RLIMIT_NOFILE, profile == SANDBOX_PROFILE_TRAINER ? 256 : 128},
+        {RLIMIT_FSIZE, profile == SANDBOX_PROFILE_TRAINER ? none : 0},
+        {RLIMIT_AS, memory_bytes > 0 && !SANDBOX_PROFILE_RELAXED ? (rlim_t)memory_bytes : none},
+        {RLIMIT_CPU, profile == SANDBOX_PROFILE_CHECKER ? 60 : none},
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        struct rlimit now;
+        if (limits[i].value == none || getrlimit((__rlimit_resource_t)limits[i].what, &now) < 0) {
+            continue;
+        }
+        rlim_t value = now.rlim_max < limits[i].value ? now.rlim_max : limits[i].value;
+        struct rlimit next = {value, value};
+        if (setrlimit((__rlimit_resource_t)limits[i].what, &next) < 0) {
+            return err_errno(err, errno, "setrlimit");
+        }
+    }
+    return 0;
+}
+
+/* ---- Landlock, without depending on the age of the kernel's header ------------------------------------------- */
+
+struct ruleset_attr {
+    uint64_t fs, net, scoped;
+};
+struct path_attr {
+    uint64_t access;
+    int32_t fd;
+} __attribute__((packed));
+
+enum {
+    LANDLOCK_WRITE_FILE = 1 << 1,
+    LANDLOCK_READ_FILE = 1 << 2,
+    LANDLOCK_REMOVE_FILE = 1 << 5,
+    LANDLOCK_MAKE_REG = 1 << 8,
+    LANDLOCK_MAKE_SOCK = 1 << 9,
+    LANDLOCK_TRUNCATE = 1 << 14,
+    LANDLOCK_READ_DIR = 1 << 3,
+    LANDLOCK_FS_ABI1 = (1 << 13) - 1,
+    LANDLOCK_READS = LANDLOCK_READ_FILE,
+    LANDLOCK_WRITES = LANDLOCK_READ_FILE | LANDLOCK_READ_DIR | LANDLOCK_WRITE_FILE | LANDLOCK_REMOVE_FILE | LANDLOCK_MAKE_REG |
+                      LANDLOCK_TRUNCATE,
+};
+
+static int add_path(int ruleset, int fd, uint64_t access, struct err *err)
+{
+    struct path_attr path = {.access = access, .fd = fd};
+    if (syscall(SYS_landlock_add_rule, ruleset, 1, &path, 0) != 0) {
+        return err_errno(err, errno, "landlock_add_rule");
+    }
+    return 0;
+}
+
+static int restrict_self(int ruleset, uint64_t handled, const struct sandbox_paths *paths, struct err *err)
+{
+    int r = 0;
+    for (int i = 0; i < paths->n_read && r == 0; i++) {
+        r = add_path(ruleset, paths->read_fds[i], LANDLOCK_READS & handled, err);
+    }
+    for (int i = 0; i < paths->n_write && r == 0; i++) {
+        r = add_path(ruleset, paths->write_fds[i], LANDLOCK_WRITES & handled, err);
+    }
+    if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)) {
+        r = err_errno(err, errno, "landlock_restrict_self");
+    }
+    return r;
+}
+
+int sandbox_landlock(const struct sandbox_paths *paths, struct err *err)
+{
+    if (SANDBOX_PROFILE_RELAXED) {
+        return 0;
+    }
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1u);
+    if (abi < 1) {
+        return 0;
+    }
+    struct ruleset_attr rules = {.fs = LANDLOCK_FS_ABI1};
+    rules.fs |= abi >= 2 ? 1u << 13 : 0; /* REFER, Linux 5.19 */
+    rules.fs |= abi >= 3 ? 1u << 14 : 0; /* TRUNCATE, 6.2 */
+    rules.fs |= abi >= 5 ? 1u << 15 : 0; /* IOCTL_DEV, 6.10 */
+    rules.net = abi >= 4 ? 3 : 0;        /* TCP bind and connect, 6.7 */
+    rules.scoped = abi >= 6 ? 3 : 0;     /* abstract unix sockets and signals, 6.12 */
+    size_t size = abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
+    int fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+    if (fd < 0) {
+        return err_errno(err, errno, "landlock_create_ruleset");
+    }
+    int r = restrict_self(fd, rules.fs, paths, err);
+    close(fd);
+    return r < 0 ? r : (int)abi;
+}
+
+/* ---- seccomp ------------------------------------------------------------------------------------------------- */
+
+static const int common_calls[] = {
+    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(close),
+    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(fadvise64), SCMP_SYS(munmap), SCMP_SYS(mremap),
+    SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(futex), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg), SCMP_SYS(shutdown), SCMP_SYS(getsockopt),
+    /* a thread of libzmq that was made but has not run yet when the filter goes on needs these: */
+    SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
+    SCMP_SYS(sched_setscheduler), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
+    SCMP_SYS(gettimeofday), SCMP_SYS(getpid), SCMP_SYS(getppid), SCMP_SYS(gettid), SCMP_SYS(sched_yield),
+    SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
+    SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(getrandom), SCMP_SYS(getrusage),
+};
+static const int trainer_calls[] = {
+    SCMP_SYS(clone3), SCMP_SYS(mbind), SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity), SCMP_SYS(sysinfo),
+    SCMP_SYS(get_mempolicy), SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
+    SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat), SCMP_SYS(flock), SCMP_SYS(copy_file_range), SCMP_SYS(statfs), SCMP_SYS(fstatfs),
+    SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(statx),
+    SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd), SCMP_SYS(uname), SCMP_SYS(accept4),
+    SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(setsockopt), SCMP_SYS(eventfd2), SCMP_SYS(epoll_create1),
+    SCMP_SYS(pipe2), SCMP_SYS(getdents64), SCMP_SYS(dup), SCMP_SYS(prlimit64), SCMP_SYS(getcpu), SCMP_SYS(times),
+    SCMP_SYS(geteuid), SCMP_SYS(getuid),
+};
+
+struct filter {
+    scmp_filter_ctx context;
+    int failed; /* first error */
+};
+
+static void allow(struct filter *f, int call)
+{
+    int r = seccomp_rule_add(f->context, SCMP_ACT_ALLOW, call, 0);
+    f->failed = f->failed < 0 ? f->failed : r;
+}
+
+static void allow_if(struct filter *f, int call, struct scmp_arg_cmp condition)
+{
+    int r = seccomp_rule_add(f->context, SCMP_ACT_ALLOW, call, 1, condition);
+    f->failed = f->failed < 0 ? f->failed : r;
+}
+
+static void refuse(struct filter *f, int call, int errno_value)
+{
+    int r = seccomp_rule_add(f->context, SCMP_ACT_ERRNO((uint32_t)errno_value), call, 0);
+    f->failed = f->failed < 0 ? f->failed : r;
+}
+
+static void add_common(struct filter *f)
+{
+    for (size_t i = 0; i < sizeof common_calls / sizeof common_calls[0]; i++) {
+        allow(f, common_calls[i]);
+    }
+    allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_GETFL));
+    allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_GETFD));
+    allow_if(f, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())); /* abort() */
+    allow_if(f, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+}
+
+/* No new executable memory, no threads, files for reading only. */
+static void add_worker(struct filter *f)
+{
+    const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC;
+    allow_if(f, SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, writing, 0));
+    allow_if(f, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    allow_if(f, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+}
+
+/* oneDNN generates code; which files may be written is Landlock's matter. */
+static void add_trainer(struct filter *f)
+{
+    for (size_t i = 0; i < sizeof trainer_calls / sizeof trainer_calls[0]; i++) {
+        allow(f, trainer_calls[i]);
+    }
+    allow(f, SCMP_SYS(openat));
+    allow(f, SCMP_SYS(open));
+    allow(f, SCMP_SYS(mmap));
+    allow(f, SCMP_SYS(mprotect));
+    allow_if(f, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, 0x00010000 /* CLONE_THREAD */, 0x00010000));
+    allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETFL));
+    allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETLK));
+    allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETFD));
+    allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC));
+    allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS));
+}
+
+int sandbox_seccomp(enum sandbox_profile profile, struct err *err)
+{
+    if (SANDBOX_PROFILE_RELAXED) {
+        return err_set(err, ERR_UNSUPPORTED, "seccomp is off in sanitizer builds");
+    }
+    struct filter f = {.context = seccomp_init(SCMP_ACT_KILL_PROCESS)};
+    if (f.context == NULL) {
+        return err_set(err, ERR_UNSUPPORTED, "the kernel has no seccomp filters");
+    }
+    seccomp_attr_set(f.context, SCMP_FLTATR_CTL_TSYNC, 1);
+    seccomp_attr_set(f.context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    add_common(&f);
+    if (profile == SANDBOX_PROFILE_TRAINER) {
+        add_trainer(&f);
+    } else {
+        add_worker(&f);
+        refuse(&f, SCMP_SYS(clone3), ENOSYS);
+    }
+    if (f.failed == 0) {
+        f.failed = seccomp_load(f.context);
+    }
+    seccomp_release(f.context);
+    return f.failed < 0 ? err_set(err, ERR_UNSUPPORTED, "seccomp: %s", strerrordesc_np(-f.failed)) : 0;
+}
+
+const char *sandbox_name(int landlock_abi, int seccomp_on)
+{
+    if (SANDBOX_PROFILE_RELAXED) {
+        return "relaxed (sanitizer build)";
+    }
+    if (landlock_abi > 0) {
+        return seccomp_on ? "landlock+seccomp" : "landlock";
+    }
+    return seccomp_on ? "seccomp" : "off";
+}
