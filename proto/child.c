@@ -49,7 +49,7 @@ static int send_datagram(int fd, const struct buf *data, const struct child_fds 
     if (n >= 0) {
         return 0;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    if (errno == EAGAIN) {
         return err_set(err, ERR_BUSY, "the child does not read its messages");
     }
     if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) {

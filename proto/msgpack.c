@@ -25,6 +25,7 @@ static size_t left(const struct reader *r)
 
 static int take_be(struct reader *r, size_t n, uint64_t *ret)
 {
+    *ret = 0;
     if (left(r) < n) {
         return truncated(r);
     }
@@ -120,7 +121,7 @@ static int read_map(struct reader *r, uint64_t n, struct doc *ret, unsigned dept
 
 static int read_unsigned(struct reader *r, size_t bytes, struct doc *ret)
 {
-    uint64_t v;
+    uint64_t v = 0;
     int e = take_be(r, bytes, &v);
     if (e < 0) {
         return e;
@@ -134,7 +135,7 @@ static int read_unsigned(struct reader *r, size_t bytes, struct doc *ret)
 
 static int read_signed(struct reader *r, size_t bytes, struct doc *ret)
 {
-    uint64_t v;
+    uint64_t v = 0;
     int e = take_be(r, bytes, &v);
     if (e == 0) {
         unsigned shift = (unsigned)(64 - 8 * bytes);
@@ -145,7 +146,7 @@ static int read_signed(struct reader *r, size_t bytes, struct doc *ret)
 
 static int read_float(struct reader *r, size_t bytes, struct doc *ret)
 {
-    uint64_t v;
+    uint64_t v = 0;
     int e = take_be(r, bytes, &v);
     if (e < 0) {
         return e;
@@ -168,7 +169,7 @@ static int read_sized(struct reader *r, unsigned char tag, struct doc *ret, unsi
 {
     static const unsigned char size_of[] = {[0x04] = 1, [0x05] = 2, [0x06] = 4, [0x19] = 1, [0x1A] = 2,
                                             [0x1B] = 4, [0x1C] = 2, [0x1D] = 4, [0x1E] = 2, [0x1F] = 4};
-    uint64_t n;
+    uint64_t n = 0;
     int e = take_be(r, size_of[tag - 0xC0], &n);
     if (e < 0) {
         return e;
@@ -204,7 +205,7 @@ static int read_scalar(struct reader *r, unsigned char tag, struct doc *ret)
 
 static int read_value(struct reader *r, struct doc *ret, unsigned depth)
 {
-    uint64_t tag;
+    uint64_t tag = 0;
     int e = take_be(r, 1, &tag);
     if (e < 0) {
         return e;

@@ -1,0 +1,267 @@
+/* proto: messages round trip, hostile msgpack, shared memory, descriptors to a child, sockets. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "proto/child.h"
+#include "proto/job.h"
+#include "proto/slab.h"
+#include "proto/sock.h"
+#include "tests/test.h"
+
+/* Every row of the table: a body of defaults survives encode and decode. */
+START_TEST(messages_round_trip)
+{
+    struct arena arena;
+    arena_init(&arena);
+    for (int i = 0; i < MSG_MAX_; i++) {
+        const struct msg_desc *desc = &msg_table[i];
+        void *body = arena_alloc(&arena, desc->body_size);
+        struct buf data = {0};
+        struct msg got;
+        struct err err = {0};
+        opt_defaults(desc->options, body, &arena);
+        for (const struct opt *row = desc->options; row->type != OPT_END; row++) {
+            if (row->type == OPT_STR) {
+                *(const char **)((char *)body + row->offset) = "text \xc3\xa9";
+            } else if (row->type == OPT_I64) {
+                *(int64_t *)((char *)body + row->offset) = -1234567890123;
+            } else if (row->type == OPT_DOC) {
+                struct doc *doc = doc_new(&arena);
+                doc_set_map(doc);
+                doc_put_float(doc, &arena, "loss", 0.1);
+                *(const struct doc **)((char *)body + row->offset) = doc;
+            }
+        }
+        msg_encode((enum msg_id)i, 77, body, &data);
+        ck_assert_msg(msg_decode(data.data, data.size, &arena, &got, &err) == 0, "%s: %s %s", desc->name, err.path,
+                      err.text);
+        struct buf again = {0};
+        msg_encode(got.type, got.id, got.body, &again);
+        ck_assert_int_eq((int)got.type, i);
+        ck_assert_uint_eq(again.size, data.size);
+        ck_assert_mem_eq(again.data, data.data, data.size);
+        buf_fini(&data);
+        buf_fini(&again);
+    }
+    arena_fini(&arena);
+}
+END_TEST
+
+static const struct {
+    const char *bytes;
+    size_t n;
+    int code;
+} bad_messages[] = {
+    {"", 0, ERR_SYNTAX},
+    {"\xc1", 1, ERR_SYNTAX},
+    {"\xdd\xff\x00\x00\x00", 5, ERR_SYNTAX},                       /* 4 billion items declared */
+    {"\xdf\xff\xff\xff\xff", 5, ERR_SYNTAX},
+    {"\x81\xa1m\xa4ping", 8, ERR_VERSION},
+    {"\x82\xa1v\x01\xa1m\xa4pong", 11, ERR_UNKNOWN},
+    {"\x82\xa1v\x63\xa1m\xa4ping", 11, ERR_VERSION},
+    {"\x83\xa1v\x01\xa1m\xa4ping\xa1""b\x81\xa1x\x01", 17, ERR_UNKNOWN},
+    {"\x82\xa1v\x01\xa1v\x01", 7, ERR_SYNTAX},                     /* a key twice */
+    {"\x82\xa1v\x01\xa1m\xa4ping\x00", 13, ERR_SYNTAX},            /* bytes behind */
+};
+
+START_TEST(bad_message)
+{
+    struct arena arena;
+    struct msg msg;
+    struct err err = {0};
+    arena_init(&arena);
+    int r = msg_decode(bad_messages[_i].bytes, bad_messages[_i].n, &arena, &msg, &err);
+    ck_assert_msg(r == bad_messages[_i].code, "row %d: %d %s", _i, r, err.text);
+    arena_fini(&arena);
+}
+END_TEST
+
+/* The corpus tells which files are one whole msgpack object of ours; schemas aside. */
+START_TEST(hostile_corpus)
+{
+    TEST_NEED_SHARED(shared)
+    struct arena arena;
+    struct buf text = {0};
+    struct err err = {0};
+    struct doc *manifest = NULL;
+    char path[TEST_PATH];
+    int n = 0;
+    arena_init(&arena);
+    test_path(path, "%s/hostile/manifest.json", shared);
+    ck_assert_int_eq(file_read(AT_FDCWD, path, 64 << 20, &text, &err), 0);
+    ck_assert_int_eq(doc_read_json(text.data, text.size, &doc_limits_default, &arena, &manifest, &err), 0);
+    const struct doc *files = doc_get(manifest, "files");
+    const struct doc_limits limits = {.depth = 32, .nodes = 100000, .bytes = 1 << 20};
+    for (size_t i = 0; i < files->n; i++) {
+        const struct doc *file = &files->items[i];
+        struct buf data = {0};
+        struct doc *doc = NULL;
+        if (strcmp(doc_str(file, "format", ""), "msgpack") != 0) {
+            continue;
+        }
+        test_path(path, "%s/hostile/%s", shared, doc_str(file, "path", ""));
+        ck_assert_int_eq(file_read(AT_FDCWD, path, 64 << 20, &data, &err), 0);
+        int r = msg_read_doc(data.data, data.size, &limits, &arena, &doc, &err);
+        bool accept = strcmp(doc_str(doc_get(file, "strict"), "verdict", ""), "accept") == 0;
+        if (!doc_bool(file, "wellformed", true)) {
+            ck_assert_msg(r < 0, "%s was taken", path);
+        } else if (accept) {
+            ck_assert_msg(r == 0, "%s: %s", path, err.text);
+        }
+        buf_fini(&data);
+        n++;
+    }
+    ck_assert_int_gt(n, 50);
+    buf_fini(&text);
+    arena_fini(&arena);
+}
+END_TEST
+
+static const char job_text[] =
+    "{\"name\": \"digits\", \"data\": {\"train\": {\"dataset\": \"digits\", \"split\": \"train\"},"
+    " \"validation\": {\"dataset\": \"digits\", \"split\": \"test\"}}, \"model\": {\"from\": \"digits-1\"},"
+    " \"resources\": {\"workers\": \"AUTOTUNE\", \"transport\": \"inline\"}, \"fit\": {\"epochs\": 3}}";
+
+START_TEST(job_is_read)
+{
+    struct arena arena;
+    struct doc *doc = NULL;
+    struct job_spec job;
+    struct opt_strs names;
+    struct err err = {0};
+    arena_init(&arena);
+    ck_assert_int_eq(doc_read_json(job_text, strlen(job_text), &doc_limits_default, &arena, &doc, &err), 0);
+    ck_assert_msg(job_read(doc, &arena, &job, &err) == 0, "%s %s", err.path, err.text);
+    job_datasets(&job, &arena, &names);
+    ck_assert_uint_eq(names.n, 1);
+    ck_assert_str_eq(names.v[0], "digits");
+    ck_assert_str_eq(job_model_from(&job), "digits-1");
+    ck_assert_int_eq(job.resources.workers, 0);
+    ck_assert_int_eq(job.resources.transport, JOB_TRANSPORT_INLINE);
+    ck_assert_int_eq(job.fit.epochs, 3);
+    ck_assert_int_eq(job.fit.checkpoint.keep, 3);
+    arena_fini(&arena);
+}
+END_TEST
+
+START_TEST(slab_is_shared_and_sealed)
+{
+    struct err err = {0};
+    struct slab a, b;
+    int fd = -1;
+    ck_assert_int_eq(slab_create(3, 10000, &fd, &err), 0);
+    ck_assert_int_eq(slab_map(fd, &a, &err), 0);
+    ck_assert_int_eq(slab_map(fd, &b, &err), 0);
+    ck_assert_int_eq(slab_reserve(fd, &a, &err), 0);
+    ck_assert_int_eq(a.n_slabs, 3);
+    ck_assert_uint_ge(a.slab_bytes, 10000);
+    memset(slab_at(&a, 2), 7, 10000);
+    ck_assert_int_eq(slab_at(&b, 2)[9999], 7);
+    ck_assert_int_eq(a.header->in_flight[SLAB_WORKERS_MAX - 1].row, -1);
+    ck_assert_int_lt(ftruncate(fd, 4096), 0);
+    a.header->n_slabs = 1000; /* a hostile worker lies */
+    struct slab c;
+    ck_assert_int_eq(slab_map(fd, &c, &err), ERR_CORRUPT);
+    slab_unmap(&a);
+    slab_unmap(&b);
+    close(fd);
+}
+END_TEST
+
+START_TEST(child_gets_descriptors)
+{
+    struct arena arena;
+    struct err err = {0};
+    struct msg msg;
+    struct child_fds in, out = {.n = 2};
+    int pair[2];
+    static const char *const names[] = {"job", "plan"};
+    arena_init(&arena);
+    ck_assert_int_eq(child_pair(pair, &err), 0);
+    out.fd[0] = open("/dev/null", O_RDONLY);
+    out.fd[1] = open("/dev/zero", O_RDONLY);
+    struct msg_child_start start = {.mode = "check", .fds = {.v = names, .n = 2}};
+    ck_assert_int_eq(child_send(pair[0], MSG_CHILD_START, &start, &out, &err), 0);
+    ck_assert_msg(child_recv(pair[1], 1000, &arena, &msg, &in, &err) == 0, "%s", err.text);
+    ck_assert_int_eq((int)msg.type, MSG_CHILD_START);
+    ck_assert_int_eq(in.n, 2);
+    char byte = 1;
+    ck_assert_int_eq(read(child_fd(msg.body, &in, "plan"), &byte, 1), 1);
+    ck_assert_int_eq(byte, 0);
+    ck_assert_int_eq(child_fd(msg.body, &in, "model"), -1);
+    ck_assert_int_eq(child_recv(pair[1], 0, &arena, &msg, &in, &err), ERR_TIMEOUT);
+    close(pair[0]);
+    ck_assert_int_eq(child_recv(pair[1], 1000, &arena, &msg, &in, &err), ERR_GONE);
+    ck_assert_int_eq(child_send(pair[1], MSG_CHILD_START, &start, NULL, &err), ERR_GONE);
+    close(pair[1]);
+    close(out.fd[0]);
+    close(out.fd[1]);
+    arena_fini(&arena);
+}
+END_TEST
+
+START_TEST(sockets)
+{
+    char dir[TEST_PATH], address[TEST_PATH];
+    struct arena arena;
+    struct err err = {0};
+    struct sock *router = NULL, *dealer = NULL;
+    struct sock_peer peer;
+    struct sock_frame frames[SOCK_FRAMES_MAX];
+    struct msg msg;
+    int n_frames;
+    int64_t uid = -1;
+    arena_init(&arena);
+    test_dir_make(dir);
+    test_path(address, "ipc://%s/s", dir);
+    struct sock_context *context = sock_context_create();
+    ck_assert_int_eq(sock_open_dealer(context, address, &(struct sock_options){.no_reconnect = true}, &dealer, &err),
+                     ERR_UNREACHABLE);
+    ck_assert_int_eq(sock_open_router(context, address, NULL, &router, &err), 0);
+    ck_assert_msg(sock_open_dealer(context, address, NULL, &dealer, &err) == 0, "%s", err.text);
+    const struct sock_frame payload = {"bytes", 5};
+    struct msg_named named = {.name = "digits"};
+    ck_assert_int_eq(sock_send(dealer, NULL, MSG_DATASET_SHOW, 5, &named, &payload, 1, &err), 0);
+    ck_assert_int_eq(sock_poll(router, NULL, 0, 2000), 1);
+    ck_assert_msg(sock_recv(router, &peer, &arena, &msg, frames, &n_frames, &uid, &err) == 0, "%s", err.text);
+    ck_assert_int_eq((int)msg.type, MSG_DATASET_SHOW);
+    ck_assert_int_eq(msg.id, 5);
+    ck_assert_str_eq(((struct msg_named *)msg.body)->name, "digits");
+    ck_assert_int_eq(n_frames, 1);
+    ck_assert_mem_eq(frames[0].data, "bytes", 5);
+    ck_assert_int_eq(uid, (int64_t)getuid());
+    ck_assert_int_eq(sock_send(router, &peer, MSG_PING, 5, NULL, NULL, 0, &err), 0);
+    ck_assert_int_eq(sock_poll(dealer, NULL, 0, 2000), 1);
+    ck_assert_int_eq(sock_recv(dealer, NULL, &arena, &msg, NULL, NULL, NULL, &err), 0);
+    ck_assert_int_eq(sock_recv(dealer, NULL, &arena, &msg, NULL, NULL, NULL, &err), ERR_TIMEOUT);
+    peer.id[0] ^= 0x55;
+    ck_assert_int_eq(sock_send(router, &peer, MSG_PING, 5, NULL, NULL, 0, &err), ERR_GONE);
+    sock_close(router);
+    ck_assert_int_eq(sock_poll(dealer, NULL, 0, 5000), 1);
+    ck_assert_int_eq(sock_recv(dealer, NULL, &arena, &msg, NULL, NULL, NULL, &err), ERR_GONE);
+    sock_close(dealer);
+    sock_context_destroy(context);
+    test_dir_remove(dir);
+    arena_fini(&arena);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("proto");
+    TCase *tcase = tcase_create("proto");
+    tcase_add_test(tcase, messages_round_trip);
+    tcase_add_loop_test(tcase, bad_message, 0, (int)(sizeof bad_messages / sizeof bad_messages[0]));
+    tcase_add_test(tcase, hostile_corpus);
+    tcase_add_test(tcase, job_is_read);
+    tcase_add_test(tcase, slab_is_shared_and_sealed);
+    tcase_add_test(tcase, child_gets_descriptors);
+    tcase_add_test(tcase, sockets);
+    suite_add_tcase(suite, tcase);
+    return test_main(suite);
+}
