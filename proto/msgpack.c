@@ -126,10 +126,11 @@ static int read_unsigned(struct reader *r, size_t bytes, struct doc *ret)
     if (e < 0) {
         return e;
     }
-    if (v > INT64_MAX) {
-        return err_set(r->err, ERR_RANGE, "a whole number above 2^63-1");
+    if (v > INT64_MAX) { /* as JSON readers do: the nearest float; no row of ours takes it as a whole number */
+        doc_set_float(ret, (double)v);
+    } else {
+        doc_set_int(ret, (int64_t)v);
     }
-    doc_set_int(ret, (int64_t)v);
     return 0;
 }
 
