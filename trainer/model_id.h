@@ -7,7 +7,8 @@
 
 #include "trainer/model.h"
 
-/* BLAKE2b over (path, dtype, shape, bytes) of each tensor in order. model_tensors_id is this over model_tensors. */
+/* BLAKE2b over (path, dtype, shape, bytes) of each tensor in order. model_tensors_id is this over
+ * model_tensors. */
 void model_id_hash(const struct model_tensor *tensors, int n, char id[65]);
 
 #endif

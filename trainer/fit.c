@@ -1,0 +1,262 @@
+#include "trainer/fit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+void fit_init(struct fit *fit, const struct state *state)
+{
+    arena_init(&fit->arena);
+    arena_init(&fit->epoch);
+    arena_init(&fit->scratch);
+    fit->state = *state;
+    fit->history = doc_new(&fit->arena);
+    doc_set_list(fit->history);
+    if (state->history != NULL && state->history->type == DOC_LIST) {
+        doc_copy(fit->history, &fit->arena, state->history);
+    }
+    fit->state.history = fit->history;
+    fit->shown_us = clock_us();
+}
+
+void fit_fini(struct fit *fit)
+{
+    arena_fini(&fit->arena);
+    arena_fini(&fit->epoch);
+    arena_fini(&fit->scratch);
+}
+
+/* ---- checkpoints
+ * -------------------------------------------------------------------------------------------- */
+
+static int save(struct fit *fit, const char *reason, bool final, struct err *err)
+{
+    arena_reset(&fit->scratch);
+    struct state state = fit->state;
+    if (fit->metrics == NULL) {
+        struct doc *metrics = doc_new(&fit->scratch);
+        model_save_metrics(fit->model, metrics, &fit->scratch);
+        state.metrics = metrics;
+    } /* else those of the training steps were put aside when the validation began */
+    struct doc *bad = doc_new(&fit->scratch);
+    feeder_bad(fit->feeder, bad, &fit->scratch);
+    state.bad = bad;
+    state.finished = final;
+    fit->due = NULL;
+    return checkpoint_save(fit->checkpoint, &state, reason, final, err);
+}
+
+/* Saves what is due as soon as that does not hold up the loop. */
+static int save_if_due(struct fit *fit, struct err *err)
+{
+    const struct job_checkpoint *wish = &fit->job->fit.checkpoint;
+    int64_t now = clock_us();
+    if (fit->due == NULL && wish->every_steps > 0 &&
+        fit->state.global_step % wish->every_steps == 0) {
+        fit->due = "steps";
+    }
+    if (fit->due == NULL && wish->every_seconds > 0 &&
+        (double)(now - fit->checkpoint->saved_us) >= wish->every_seconds * 1e6) {
+        fit->due = "seconds";
+    }
+    if (fit->due == NULL) {
+        return checkpoint_poll(fit->checkpoint, err);
+    }
+    bool is_epoch = strcmp(fit->due, "epoch") == 0;
+    bool ready =
+        is_epoch ? !checkpoint_busy(fit->checkpoint) : checkpoint_affordable(fit->checkpoint, now);
+    return ready ? save(fit, fit->due, false, err) : checkpoint_poll(fit->checkpoint, err);
+}
+
+/* ---- epochs
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void put_metrics(const struct fit *fit, const char *prefix, struct doc *map,
+                        struct arena *arena)
+{
+    for (int i = 0; i < model_n_metrics(fit->model); i++) {
+        char *key = arena_printf(arena, "%s%s", prefix, model_metric_name(fit->model, i));
+        doc_put_float(map, arena, key, model_metric_value(fit->model, i));
+    }
+}
+
+static int end_epoch(struct fit *fit, struct err *err)
+{
+    struct doc *row = doc_push(fit->history, &fit->arena);
+    doc_copy(row, &fit->arena, fit->metrics);
+    fit->state.epoch++;
+    fit->state.step = 0;
+    fit_show_epoch(fit, row);
+    fit->metrics = NULL;
+    fit->state.metrics = NULL;
+    model_reset_metrics(fit->model);
+    arena_reset(&fit->epoch);
+    int64_t every = fit->job->fit.checkpoint.every_epochs;
+    if (every > 0 && fit->state.epoch % every == 0 && fit->state.epoch < fit->plan->epochs) {
+        fit->due = "epoch";
+    }
+    return save_if_due(fit, err);
+}
+
+/* The training steps of an epoch are done: its metrics are put aside, the model's start again for
+ * the validation. */
+static int end_training(struct fit *fit, struct err *err)
+{
+    fit_show_progress(fit, fit->state.step, true);
+    fit->metrics = doc_new(&fit->epoch);
+    doc_set_map(fit->metrics);
+    put_metrics(fit, "", fit->metrics, &fit->epoch);
+    struct doc *sums = doc_new(&fit->epoch);
+    model_save_metrics(fit->model, sums, &fit->epoch);
+    fit->state.metrics = sums;
+    model_reset_metrics(fit->model);
+    return feed_plan_validates(fit->plan, fit->state.epoch) ? 0 : end_epoch(fit, err);
+}
+
+/* ---- steps
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static const void *find_inputs(const struct fit *fit, const struct feeder_batch *batch,
+                               const void **ret_inputs)
+{
+    const struct feed_stream *stream = &fit->plan->stream[batch->at.stream];
+    const void *label = NULL;
+    int n = 0;
+    for (int i = 0; i < stream->layout.n_fields; i++) {
+        const void *data = batch->data + stream->layout.fields[i].offset;
+        if (i == stream->label) {
+            label = data;
+        } else if (i != stream->sample && i != stream->ok) {
+            ret_inputs[n++] = data;
+        }
+    }
+    return label;
+}
+
+static int name_step(const struct feeder_batch *batch, int rc, struct err *err)
+{
+    if (rc < 0 && err != NULL) {
+        char text[sizeof(err->text)];
+        memcpy(text, err->text, sizeof(text));
+        snprintf(err->text, sizeof(err->text), "%.600s (step %lld of epoch %lld)", text,
+                 (long long)batch->at.step + 1, (long long)batch->at.epoch + 1);
+    }
+    return rc;
+}
+
+static int train(struct fit *fit, const struct feeder_batch *batch, struct err *err)
+{
+    const void *inputs[SLAB_FIELDS_MAX];
+    const void *label = find_inputs(fit, batch, inputs);
+    int rc = 0;
+    if (batch->rows > 0) {
+        rc = name_step(batch, model_train_step(fit->model, inputs, label, NULL, batch->rows, err),
+                       err);
+    }
+    if (rc == 0) {
+        rc = ledger_step(fit->ledger, batch->at.epoch, batch->at.step, batch->rows, batch->hash,
+                         batch->samples, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    fit->state.chain = hash_fast(&batch->hash, sizeof(batch->hash), fit->state.chain);
+    fit->state.step++;
+    fit->state.global_step++;
+    fit->rows += batch->rows;
+    fit->steps_done++;
+    return 0;
+}
+
+static int test(struct fit *fit, const struct feeder_batch *batch, struct err *err)
+{
+    const void *inputs[SLAB_FIELDS_MAX];
+    const void *label = find_inputs(fit, batch, inputs);
+    if (batch->rows == 0) {
+        return 0;
+    }
+    return name_step(batch, model_test_step(fit->model, inputs, label, batch->rows, err), err);
+}
+
+static int after_step(struct fit *fit, const struct feed_position *at, struct err *err)
+{
+    if (at->stream == FEED_TRAIN) {
+        fit_show_progress(fit, fit->state.step, false);
+        return fit->state.step >= fit->plan->stream[FEED_TRAIN].steps ? end_training(fit, err)
+                                                                      : save_if_due(fit, err);
+    }
+    if (at->step + 1 < fit->plan->stream[FEED_VALIDATION].steps) {
+        return checkpoint_poll(fit->checkpoint, err);
+    }
+    put_metrics(fit, "val_", fit->metrics, &fit->epoch);
+    return end_epoch(fit, err);
+}
+
+static int step(struct fit *fit, struct err *err)
+{
+    struct feeder_batch batch;
+    int rc = feeder_next(fit->feeder, &batch, err);
+    if (rc < 0) {
+        return rc;
+    }
+    BUG_ON(batch.at.epoch != fit->state.epoch);
+    BUG_ON(batch.at.stream == FEED_TRAIN && batch.at.step != fit->state.step);
+    rc = batch.at.stream == FEED_TRAIN ? train(fit, &batch, err) : test(fit, &batch, err);
+    struct feed_position at = batch.at;
+    feeder_return(fit->feeder, &batch);
+    return rc < 0 ? rc : after_step(fit, &at, err);
+}
+
+/* Resumed between the last training step of an epoch and the end of its validation. */
+static int begin(struct fit *fit, struct err *err)
+{
+    if (fit->state.metrics != NULL) {
+        int rc = model_load_metrics(fit->model, fit->state.metrics, err);
+        if (rc < 0) {
+            return rc;
+        }
+        fit->state.metrics = NULL;
+    }
+    return fit->state.step >= fit->plan->stream[FEED_TRAIN].steps ? end_training(fit, err) : 0;
+}
+
+int fit_run(struct fit *fit, struct err *err)
+{
+    int rc = begin(fit, err);
+    while (rc == 0 && fit->state.epoch < fit->plan->epochs) {
+        rc = step(fit, err);
+    }
+    if (rc == 0) {
+        rc = save(fit, "end", true, err);
+        return rc < 0 ? rc : checkpoint_wait(fit->checkpoint, err);
+    }
+    if (rc == ERR_INTERRUPTED) {
+        struct err failure = {0};
+        int saved = save(fit, "stop", false, &failure);
+        saved = saved < 0 ? saved : checkpoint_wait(fit->checkpoint, &failure);
+        if (saved < 0) {
+            *err = failure;
+            rc = saved;
+        }
+    }
+    return rc;
+}
+
+void fit_result(const struct fit *fit, struct doc *map, struct arena *arena)
+{
+    char chain[24];
+    snprintf(chain, sizeof(chain), "%016llx", (unsigned long long)fit->state.chain);
+    doc_set_map(map);
+    doc_put_str(map, arena, "file", CHECKPOINT_FINAL);
+    doc_put_int(map, arena, "epochs", fit->state.epoch);
+    doc_put_int(map, arena, "global_step", fit->state.global_step);
+    doc_put_str(map, arena, "chain", chain);
+    const struct doc *last = fit->history->n > 0 ? doc_at(fit->history, fit->history->n - 1) : NULL;
+    if (last != NULL) {
+        doc_copy(doc_put(map, arena, "metrics"), arena, last);
+    }
+}

@@ -1,0 +1,74 @@
+#include "base/clock.h"
+#include "trainer/fit.h"
+
+static const int64_t show_us = 100000;
+
+static struct doc *metrics_now(struct fit *fit)
+{
+    struct doc *map = doc_new(&fit->scratch);
+    doc_set_map(map);
+    for (int i = 0; i < model_n_metrics(fit->model); i++) {
+        doc_put_float(map, &fit->scratch, model_metric_name(fit->model, i),
+                      model_metric_value(fit->model, i));
+    }
+    return map;
+}
+
+static struct doc *stages_now(struct fit *fit, const struct feeder_stats *stats)
+{
+    struct doc *map = doc_new(&fit->scratch);
+    doc_set_map(map);
+    for (int i = 0; i < stats->n_stages; i++) {
+        doc_put_float(map, &fit->scratch, stats->stages[i].name, stats->stages[i].row_us);
+    }
+    return map;
+}
+
+void fit_show_progress(struct fit *fit, int64_t step, bool at_once)
+{
+    int64_t now = clock_us();
+    int64_t window = now - fit->shown_us;
+    bool first = fit->steps_done == 1;
+    if (!first && ((!at_once && window < show_us) || fit->steps_done == fit->shown_step)) {
+        return;
+    }
+    struct feeder_stats stats;
+    feeder_stats(fit->feeder, &stats);
+    int64_t steps = fit->steps_done - fit->shown_step;
+    double mean = (double)window / (double)(steps > 0 ? steps : 1);
+    fit->step_us = fit->step_us > 0 ? fit->step_us + (mean - fit->step_us) / 4 : mean;
+    int64_t left = fit->plan->epochs * fit->plan->stream[FEED_TRAIN].steps - fit->state.global_step;
+    arena_reset(&fit->scratch);
+    struct doc *counters = doc_new(&fit->scratch);
+    counter_write(feeder_counters, FEEDER_COUNTER_MAX_, stats.counters, counters, &fit->scratch);
+    struct msg_child_progress body = {
+        .epoch = fit->state.epoch + 1,
+        .epochs = fit->plan->epochs,
+        .step = step,
+        .steps = fit->plan->stream[FEED_TRAIN].steps,
+        .global_step = fit->state.global_step,
+        .metrics = metrics_now(fit),
+        .samples_per_second =
+            window > 0 ? (double)(fit->rows - fit->shown_rows) * 1e6 / (double)window : 0,
+        .wait_share =
+            window > 0 ? (double)(stats.wait_us - fit->shown_wait_us) / (double)window : 0,
+        .queue = stats.queue,
+        .workers = stats.workers,
+        .eta_seconds = (double)left * fit->step_us / 1e6,
+        .stages = stages_now(fit, &stats),
+        .counters = counters,
+    };
+    body.wait_share = body.wait_share > 1 ? 1 : body.wait_share;
+    if (control_try(fit->control, MSG_CHILD_PROGRESS, &body)) {
+        fit->shown_us = now;
+        fit->shown_rows = fit->rows;
+        fit->shown_wait_us = stats.wait_us;
+        fit->shown_step = fit->steps_done;
+    }
+}
+
+void fit_show_epoch(struct fit *fit, const struct doc *metrics)
+{
+    struct msg_child_epoch body = {.epoch = fit->state.epoch, .metrics = metrics};
+    control_send(fit->control, MSG_CHILD_EPOCH, &body, NULL);
+}

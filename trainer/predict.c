@@ -1,0 +1,218 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "pipeline/pipeline.h"
+#include "trainer/modes.h"
+
+enum { PREDICT_ROWS = 64, PREDICT_MAX = 4096, INPUT_BYTES_MAX = 64 << 20 };
+
+struct predict {
+    struct setup *setup;
+    struct pipeline *pipeline;
+    unsigned char *rows; /* PREDICT_ROWS rows of field x */
+    size_t row_bytes;
+    struct doc *predictions, *labels;
+};
+
+static int read_store(struct setup *setup, struct pipeline_store *ret, struct err *err)
+{
+    static const char prefix[] = "manifest:";
+    const struct opt_strs *names = &setup->start->fds;
+    struct pipeline_manifest *manifests =
+        arena_array(&setup->arena, names->n + 1, sizeof(*manifests));
+    *ret = (struct pipeline_store){.blobs_fd = setup_fd(setup, "blobs"), .manifests = manifests};
+    for (size_t i = 0; i < names->n; i++) {
+        if (strncmp(names->v[i], prefix, sizeof(prefix) - 1) != 0) {
+            continue;
+        }
+        struct doc *files = NULL;
+        int rc =
+            setup_read_doc(setup_fd(setup, names->v[i]), names->v[i], &setup->arena, &files, err);
+        if (rc < 0) {
+            return rc;
+        }
+        manifests[ret->n_manifests++] =
+            (struct pipeline_manifest){.dataset = names->v[i] + sizeof(prefix) - 1, .files = files};
+    }
+    return 0;
+}
+
+static int read_parts(struct predict *predict, struct err *err)
+{
+    struct setup *setup = predict->setup;
+    struct pipeline_store store;
+    int rc;
+    if ((rc = setup_read_doc(setup_fd(setup, "job"), "job", &setup->arena, &setup->job_doc, err)) <
+            0 ||
+        (rc = job_read(setup->job_doc, &setup->arena, &setup->job, err)) < 0 ||
+        (rc = read_store(setup, &store, err)) < 0 ||
+        (rc = pipeline_compile(&setup->job, &store, &setup->arena, &predict->pipeline, err)) < 0) {
+        return rc;
+    }
+    setup->plan_doc = doc_new(&setup->arena);
+    pipeline_plan(predict->pipeline, setup->plan_doc, &setup->arena);
+    if ((rc = feed_plan_read(setup->plan_doc, &setup->job, &setup->arena, &setup->plan, err)) < 0) {
+        return rc;
+    }
+    int fd = setup_fd(setup, "model");
+    if (fd < 0) {
+        return err_set(err, ERR_MISSING, "the job has no trained model yet");
+    }
+    setup->has_source = true;
+    rc = keras_file_load(fd, (size_t)8 << 30, &setup->arena, &setup->source, err);
+    setup->job.compile = NULL;
+    return rc < 0 ? rc : setup_model(setup, err);
+}
+
+static int flush(struct predict *predict, int64_t n, struct err *err)
+{
+    struct arena *arena = &predict->setup->arena;
+    const void *inputs[1] = {predict->rows};
+    const float *output = NULL;
+    int64_t width = 0;
+    int rc = n > 0 ? model_predict(predict->setup->model, inputs, n, &output, &width, err) : 0;
+    for (int64_t i = 0; rc == 0 && i < n; i++) {
+        struct doc *row = doc_push(predict->predictions, arena);
+        doc_set_list(row);
+        for (int64_t k = 0; k < width; k++) {
+            doc_set_float(doc_push(row, arena), (double)output[i * width + k]);
+        }
+    }
+    return rc;
+}
+
+static int predict_files(struct predict *predict, int64_t n, struct err *err)
+{
+    int64_t filled = 0;
+    for (int64_t i = 0; i < n; i++) {
+        struct buf bytes = {0};
+        const char *name = arena_printf(&predict->setup->arena, "input:%lld", (long long)i);
+        int fd = setup_fd(predict->setup, name);
+        int rc = fd >= 0
+                     ? file_read_fd(fd, INPUT_BYTES_MAX, &bytes, err)
+                     : err_set(err, ERR_MISSING, "no descriptor '%s' came with child.start", name);
+        if (rc >= 0) {
+            rc = pipeline_predict_file(predict->pipeline, bytes.data, bytes.size,
+                                       predict->rows + (size_t)filled * predict->row_bytes, err);
+        }
+        buf_fini(&bytes);
+        if (rc >= 0 && ++filled == PREDICT_ROWS) {
+            rc = flush(predict, filled, err);
+            filled = 0;
+        }
+        if (rc < 0) {
+            err_prefix(err, "inputs[%lld]", (long long)i);
+            return rc;
+        }
+    }
+    return flush(predict, filled, err);
+}
+
+static bool is_stream(const struct job_stream *stream, const char *dataset, const char *split)
+{
+    return stream->dataset != NULL && strcmp(stream->dataset, dataset) == 0 &&
+           (split == NULL || (stream->split != NULL && strcmp(stream->split, split) == 0));
+}
+
+static int find_stream(const struct predict *predict, enum pipeline_stream *ret, struct err *err)
+{
+    const struct job_data *data = &predict->setup->job.data;
+    const char *dataset = doc_str(predict->setup->start->settings, "dataset", "");
+    const char *split = doc_str(predict->setup->start->settings, "split", NULL);
+    if (is_stream(&data->validation, dataset, split)) {
+        *ret = PIPELINE_VALIDATION;
+        return 0;
+    }
+    if (is_stream(&data->train, dataset, split)) {
+        *ret = PIPELINE_TRAIN;
+        return 0;
+    }
+    return err_set(err, ERR_NOT_FOUND, "the job has no data set '%s' with split '%s'", dataset,
+                   split != NULL ? split : "");
+}
+
+static int predict_rows(struct predict *predict, const struct doc *rows, struct err *err)
+{
+    struct arena *arena = &predict->setup->arena;
+    enum pipeline_stream stream = PIPELINE_TRAIN;
+    int rc = find_stream(predict, &stream, err);
+    int64_t filled = 0;
+    for (size_t i = 0; rc >= 0 && i < rows->n; i++) {
+        const struct doc *row = doc_at(rows, i);
+        int64_t label = -1;
+        if (row->type != DOC_INT) {
+            return err_set_at(err, ERR_INVALID, "rows", "a row is a whole number");
+        }
+        rc = pipeline_predict_sample(predict->pipeline, stream, row->i,
+                                     predict->rows + (size_t)filled * predict->row_bytes, &label,
+                                     err);
+        if (rc < 0) {
+            err_prefix(err, "rows[%zu]", i);
+            return rc;
+        }
+        doc_set_int(doc_push(predict->labels, arena), label);
+        if (++filled == PREDICT_ROWS) {
+            rc = flush(predict, filled, err);
+            filled = 0;
+        }
+    }
+    return rc < 0 ? rc : flush(predict, filled, err);
+}
+
+static int answer(struct predict *predict, struct err *err)
+{
+    struct setup *setup = predict->setup;
+    const struct feed_stream *train = &setup->plan.stream[FEED_TRAIN];
+    if (setup->n_inputs != 1) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "predictions are made for models of one input, this has %d",
+                       setup->n_inputs);
+    }
+    for (int i = 0; i < train->layout.n_fields; i++) {
+        if (strcmp(train->layout.fields[i].name, setup->inputs[0].name) == 0) {
+            predict->row_bytes = train->layout.fields[i].row_bytes;
+        }
+    }
+    predict->rows = arena_array(&setup->arena, PREDICT_ROWS, predict->row_bytes);
+    struct doc *result = doc_new(&setup->arena);
+    doc_set_map(result);
+    const struct doc *classes = doc_get(setup->plan_doc, "classes");
+    if (classes != NULL) {
+        doc_copy(doc_put(result, &setup->arena, "classes"), &setup->arena, classes);
+    }
+    predict->predictions = doc_new(&setup->arena);
+    predict->labels = doc_new(&setup->arena);
+    doc_set_list(predict->predictions);
+    doc_set_list(predict->labels);
+    const struct doc *rows = doc_get(setup->start->settings, "rows");
+    int64_t inputs = doc_int(setup->start->settings, "inputs", 0);
+    if (inputs > PREDICT_MAX || (rows != NULL && rows->type == DOC_LIST && rows->n > PREDICT_MAX)) {
+        return err_set(err, ERR_LIMIT, "at most %d predictions at once", PREDICT_MAX);
+    }
+    int rc = rows != NULL && rows->type == DOC_LIST && rows->n > 0
+                 ? predict_rows(predict, rows, err)
+                 : predict_files(predict, inputs, err);
+    if (rc < 0) {
+        return rc;
+    }
+    doc_copy(doc_put(result, &setup->arena, "predictions"), &setup->arena, predict->predictions);
+    doc_copy(doc_put(result, &setup->arena, "labels"), &setup->arena, predict->labels);
+    struct msg_child_result body = {.result = result};
+    return control_send(setup->control, MSG_CHILD_RESULT, &body, err);
+}
+
+int predict_mode(struct setup *setup, struct err *err)
+{
+    struct predict predict = {.setup = setup};
+    int blobs = setup_fd(setup, "blobs");
+    int rc;
+    if ((rc = setup_sandbox(setup, &blobs, blobs >= 0 ? 1 : 0, NULL, 0, err)) < 0 ||
+        (rc = setup_seccomp(setup, err)) < 0 || (rc = setup_ready(setup, err)) < 0) {
+        return rc;
+    }
+    rc = read_parts(&predict, err);
+    rc = rc < 0 ? rc : answer(&predict, err);
+    pipeline_destroy(predict.pipeline);
+    return rc;
+}

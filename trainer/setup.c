@@ -1,0 +1,161 @@
+#include "trainer/setup.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "trainer/resume.h"
+
+enum { DOC_BYTES_MAX = 64 << 20 };
+static const size_t source_bytes_max = (size_t)8 << 30;
+
+int setup_fd(const struct setup *setup, const char *name)
+{
+    return child_fd(setup->start, setup->fds, name);
+}
+
+int setup_read_doc(int fd, const char *name, struct arena *arena, struct doc **ret, struct err *err)
+{
+    if (fd < 0) {
+        return err_set(err, ERR_MISSING, "no descriptor '%s' came with child.start", name);
+    }
+    struct buf text = {0};
+    int rc = file_read_fd(fd, DOC_BYTES_MAX, &text, err);
+    if (rc >= 0) {
+        bool is_json = text.size > 0 && strchr("{[ \t\r\n", text.data[0]) != NULL;
+        rc = is_json ? doc_read_json(text.data, text.size, &doc_limits_default, arena, ret, err)
+                     : msg_read_doc(text.data, text.size, &doc_limits_default, arena, ret, err);
+    }
+    buf_fini(&text);
+    return rc < 0 ? rc : 0;
+}
+
+static bool wants_sandbox(const struct setup *setup)
+{
+    return doc_bool(setup->start->settings, "sandbox", true);
+}
+
+int setup_sandbox(struct setup *setup, const int *read_fds, int n_read, const int *write_fds,
+                  int n_write, struct err *err)
+{
+    if (!wants_sandbox(setup)) {
+        return 0;
+    }
+    int64_t memory = doc_int(setup->start->settings, "memory_bytes", 0);
+    int rc = sandbox_limits(SANDBOX_PROFILE_TRAINER, memory > 0 ? (size_t)memory : 0, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct sandbox_paths paths = {.n_read = 0};
+    for (int i = 0; i < n_read; i++) {
+        paths.read_fds[paths.n_read++] = read_fds[i];
+    }
+    for (int i = 0; i < n_write; i++) {
+        paths.write_fds[paths.n_write++] = write_fds[i];
+    }
+    rc = sandbox_landlock(&paths, err);
+    if (rc < 0) {
+        return rc;
+    }
+    setup->landlock_abi = rc;
+    return 0;
+}
+
+int setup_seccomp(struct setup *setup, struct err *err)
+{
+    if (!wants_sandbox(setup)) {
+        return 0;
+    }
+    int rc = sandbox_seccomp(SANDBOX_PROFILE_TRAINER, err);
+    setup->seccomp = rc >= 0;
+    return rc < 0 ? rc : 0;
+}
+
+int setup_ready(struct setup *setup, struct err *err)
+{
+    struct msg_child_ready body = {.pid = getpid(),
+                                   .sandbox = sandbox_name(setup->landlock_abi, setup->seccomp)};
+    return control_send(setup->control, MSG_CHILD_READY, &body, err);
+}
+
+int setup_read(struct setup *setup, struct err *err)
+{
+    int rc;
+    if ((rc = setup_read_doc(setup_fd(setup, "job"), "job", &setup->arena, &setup->job_doc, err)) <
+            0 ||
+        (rc = job_read(setup->job_doc, &setup->arena, &setup->job, err)) < 0 ||
+        (rc = setup_read_doc(setup_fd(setup, "plan"), "plan", &setup->arena, &setup->plan_doc,
+                             err)) < 0) {
+        return rc;
+    }
+    if ((rc = feed_plan_read(setup->plan_doc, &setup->job, &setup->arena, &setup->plan, err)) < 0) {
+        err_prefix(err, "plan");
+        return rc;
+    }
+    int fd = setup_fd(setup, "model");
+    if (fd >= 0) {
+        setup->has_source = true;
+        rc = keras_file_load(fd, source_bytes_max, &setup->arena, &setup->source, err);
+        if (rc == 0 && setup->source.config == NULL) {
+            rc = err_set(err, ERR_UNSUPPORTED,
+                         "the file has no config.json: weights alone do not describe a model");
+        }
+        if (rc < 0) {
+            err_prefix(err, "model.from");
+        }
+    }
+    return rc;
+}
+
+static void find_inputs(struct setup *setup)
+{
+    const struct feed_stream *stream = &setup->plan.stream[FEED_TRAIN];
+    for (int i = 0; i < stream->layout.n_fields; i++) {
+        const struct slab_field *field = &stream->layout.fields[i];
+        struct model_input input = {
+            .name = field->name, .dtype = field->dtype, .shape = field->shape};
+        if (i == stream->label) {
+            setup->label = input;
+        } else if (i != stream->sample && i != stream->ok) {
+            setup->inputs[setup->n_inputs++] = input;
+        }
+    }
+}
+
+int setup_model(struct setup *setup, struct err *err)
+{
+    find_inputs(setup);
+    const struct feed_stream *train = &setup->plan.stream[FEED_TRAIN];
+    const struct feed_stream *validation = &setup->plan.stream[FEED_VALIDATION];
+    struct model_options options = {
+        .model = setup->has_source ? setup->source.config : setup->job.model,
+        .compile = setup->job.compile,
+        .inputs = setup->inputs,
+        .n_inputs = setup->n_inputs,
+        .label = train->label >= 0 ? &setup->label : NULL,
+        .n_classes = doc_int(setup->plan_doc, "n_classes", 0),
+        .batch_rows = train->batch > validation->batch ? train->batch : validation->batch,
+        .total_steps = setup->plan.epochs * train->steps,
+        .seed = (uint64_t)setup->job.fit.seed,
+        .backend = setup->job.resources.backend,
+        .threads = (int)setup->job.resources.threads,
+    };
+    if (options.compile == NULL && setup->has_source) {
+        options.compile = doc_get(setup->source.config, "compile_config");
+    }
+    int rc = model_compile(&options, &setup->arena, &setup->model, err);
+    if (rc == 0 && setup->has_source) {
+        /* The job's own compile section means a new optimizer, as in Keras. */
+        rc = resume_load_tensors(setup->model, &setup->source, setup->job.compile == NULL, err);
+        if (rc < 0) {
+            err_prefix(err, "model.from");
+        }
+    }
+    return rc;
+}
+
+void setup_fini(struct setup *setup)
+{
+    model_destroy(setup->model);
+    arena_fini(&setup->arena);
+}
