@@ -83,6 +83,9 @@ static void forward_train(size_t rows, size_t cols, float epsilon, const float *
             rstd[c0 + c] = (float)total[c];
         }
         fill_run(&run, c0, gamma, beta, mean, total);
+        for (size_t c = 0; c < run.cols; c++) {
+            run.b[c] = (float)((double)run.b[c] - error[c] * (double)run.a[c]);
+        }
         apply(&run, x + c0, y + c0);
     }
 }
