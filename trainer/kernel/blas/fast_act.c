@@ -139,9 +139,10 @@ VEC8_INLINE vec8 slope(const enum kernel_act_kind kind, float alpha, vec8 v)
     }
 }
 
-#define FOR_KINDS(X)                                                                              \
-    X(RELU)                                                                                       \
-    X(RELU6) X(LEAKY_RELU) X(ELU) X(SELU) X(TANH) X(SIGMOID) X(HARD_SIGMOID) X(SILU) X(HARD_SILU) \
+#define FOR_KINDS(X)                                                                     \
+    X(RELU)                                                                              \
+    X(RELU6)                                                                             \
+    X(LEAKY_RELU) X(ELU) X(SELU) X(TANH) X(SIGMOID) X(HARD_SIGMOID) X(SILU) X(HARD_SILU) \
         X(GELU_TANH) X(EXPONENTIAL)
 
 /* The tail goes through the same vector code: a value's bits do not depend on where it stands. */

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum term { TERM_SUM, TERM_SQUARES, TERM_DOT };
+enum term { TERM_SUM, TERM_SHIFTED, TERM_SQUARES, TERM_DOT };
 
 /* acc[j] += term, for one row of `width`. */
 VEC8_INLINE void add_row(enum term term, size_t width, const float *restrict x,
@@ -13,6 +13,7 @@ VEC8_INLINE void add_row(enum term term, size_t width, const float *restrict x,
     for (size_t j = 0; j < width; j++) {
         switch (term) {
         case TERM_SUM: acc[j] += x[j]; break;
+        case TERM_SHIFTED: acc[j] += x[j] - mean[j]; break;
         case TERM_SQUARES: acc[j] += (x[j] - mean[j]) * (x[j] - mean[j]); break;
         case TERM_DOT: acc[j] += dy[j] * (x[j] - mean[j]); break;
         }
@@ -55,6 +56,12 @@ void VEC8_NAME(fast_cols_sum)(size_t rows, size_t stride, size_t cols, const flo
                               double *total)
 {
     fold_columns(TERM_SUM, rows, stride, cols, x, NULL, NULL, total);
+}
+
+void VEC8_NAME(fast_cols_shifted)(size_t rows, size_t stride, size_t cols, const float *x,
+                                  const float *mean, double *total)
+{
+    fold_columns(TERM_SHIFTED, rows, stride, cols, x, mean, NULL, total);
 }
 
 void VEC8_NAME(fast_cols_squares)(size_t rows, size_t stride, size_t cols, const float *x,

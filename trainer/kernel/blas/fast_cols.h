@@ -21,6 +21,9 @@
 #define FAST_COLS_FUNCTIONS(isa)                                                          \
     void fast_cols_sum_##isa(size_t rows, size_t stride, size_t cols, const float *x,     \
                              double *total);                                              \
+    /* of x - mean: when x is far from 0 */                                               \
+    void fast_cols_shifted_##isa(size_t rows, size_t stride, size_t cols, const float *x, \
+                                 const float *mean, double *total);                       \
     /* of (x - mean)^2 */                                                                 \
     void fast_cols_squares_##isa(size_t rows, size_t stride, size_t cols, const float *x, \
                                  const float *mean, double *total);                       \

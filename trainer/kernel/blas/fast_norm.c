@@ -6,6 +6,7 @@
 
 #define SUM     VEC8_NAME(fast_cols_sum)
 #define SQUARES VEC8_NAME(fast_cols_squares)
+#define SHIFTED VEC8_NAME(fast_cols_shifted)
 #define DOT     VEC8_NAME(fast_cols_dot)
 
 /* A run of columns; the constants of an affine map for each. Narrow ones are repeated so that
@@ -68,11 +69,13 @@ static void forward_train(size_t rows, size_t cols, float epsilon, const float *
     {
         double total[FAST_COLS_MAX];
         double error[FAST_COLS_MAX];
-        SUM(rows, cols, run.cols, x + c0, total);
+        /* around the first row, so that a mean far from 0 costs no digits */
+        memcpy(run.m, x + c0, sizeof(float) * run.cols);
+        SHIFTED(rows, cols, run.cols, x + c0, run.m, total);
         for (size_t c = 0; c < run.cols; c++) {
-            mean[c0 + c] = (float)(total[c] / (double)rows);
-            /* the mean was rounded to float: take that out of the squares again */
-            error[c] = total[c] / (double)rows - (double)mean[c0 + c];
+            double mu = (double)run.m[c] + total[c] / (double)rows;
+            mean[c0 + c] = (float)mu;
+            error[c] = mu - (double)mean[c0 + c]; /* taken out of the squares and of y again */
         }
         SQUARES(rows, cols, run.cols, x + c0, mean + c0, total);
         for (size_t c = 0; c < run.cols; c++) {
