@@ -1,6 +1,7 @@
 /* Documents as msgpack. Reading is a walk of our own that believes no size before the bytes are there
  * (msgpack-c allocates what a header declares); writing goes through msgpack-c's packer. */
 #include <msgpack.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/msg.h"
@@ -78,19 +79,71 @@ static int read_bytes(struct reader *r, uint64_t n, bool text, struct doc *ret)
     return 0;
 }
 
+/* Counts values before memory is taken for them: however often sizes are declared, all lists and maps together
+ * take no more than the limit allows. */
+static int charge(struct reader *r, size_t n)
+{
+    if (n > r->limits->nodes - r->nodes) {
+        return err_set(r->err, ERR_LIMIT, "more than %zu values", r->limits->nodes);
+    }
+    r->nodes += n;
+    return 0;
+}
+
 static int read_list(struct reader *r, uint64_t n, struct doc *ret, unsigned depth)
 {
     if (n > left(r)) { /* an item is a byte at least */
         return truncated(r);
     }
+    int e = charge(r, (size_t)n);
+    if (e < 0) {
+        return e;
+    }
     doc_set_list(ret);
-    for (uint64_t i = 0; i < n; i++) {
-        int e = read_value(r, doc_push(ret, r->arena), depth + 1);
-        if (e < 0) {
-            return e;
+    ret->items = n > 0 ? arena_array(r->arena, (size_t)n, sizeof(*ret->items)) : NULL;
+    ret->capacity = (size_t)n;
+    for (; ret->n < n && e == 0; ret->n++) {
+        e = read_value(r, &ret->items[ret->n], depth + 1);
+    }
+    return e;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* By sorting: comparing each with each would let one message hold a process up for minutes. */
+static int refuse_twice(struct reader *r, const struct doc *map)
+{
+    if (map->n < 2) {
+        return 0;
+    }
+    const char **keys = arena_array(r->arena, map->n, sizeof(*keys));
+    for (size_t i = 0; i < map->n; i++) {
+        keys[i] = map->pairs[i].key;
+    }
+    qsort(keys, map->n, sizeof(*keys), compare_keys);
+    for (size_t i = 1; i < map->n; i++) {
+        if (strcmp(keys[i - 1], keys[i]) == 0) {
+            return err_set(r->err, ERR_SYNTAX, "key '%.64s' stands twice in a map", keys[i]);
         }
     }
     return 0;
+}
+
+static int read_pair(struct reader *r, struct doc_pair *pair, unsigned depth)
+{
+    struct doc key;
+    int e = read_value(r, &key, depth);
+    if (e < 0) {
+        return e;
+    }
+    if (key.type != DOC_STR) {
+        return err_set(r->err, ERR_SYNTAX, "a map key that is no text");
+    }
+    pair->key = key.str;
+    return read_value(r, &pair->value, depth);
 }
 
 static int read_map(struct reader *r, uint64_t n, struct doc *ret, unsigned depth)
@@ -98,25 +151,17 @@ static int read_map(struct reader *r, uint64_t n, struct doc *ret, unsigned dept
     if (n > left(r) / 2) {
         return truncated(r);
     }
-    doc_set_map(ret);
-    for (uint64_t i = 0; i < n; i++) {
-        struct doc key;
-        int e = read_value(r, &key, depth + 1);
-        if (e < 0) {
-            return e;
-        }
-        if (key.type != DOC_STR) {
-            return err_set(r->err, ERR_SYNTAX, "a map key that is no text");
-        }
-        if (doc_get(ret, key.str) != NULL) {
-            return err_set(r->err, ERR_SYNTAX, "key '%.64s' stands twice in a map", key.str);
-        }
-        e = read_value(r, doc_put(ret, r->arena, key.str), depth + 1);
-        if (e < 0) {
-            return e;
-        }
+    int e = charge(r, 2 * (size_t)n);
+    if (e < 0) {
+        return e;
     }
-    return 0;
+    doc_set_map(ret);
+    ret->pairs = n > 0 ? arena_array(r->arena, (size_t)n, sizeof(*ret->pairs)) : NULL;
+    ret->capacity = (size_t)n;
+    for (; ret->n < n && e == 0; ret->n++) {
+        e = read_pair(r, &ret->pairs[ret->n], depth + 1);
+    }
+    return e < 0 ? e : refuse_twice(r, ret);
 }
 
 static int read_unsigned(struct reader *r, size_t bytes, struct doc *ret)
@@ -213,9 +258,6 @@ static int read_value(struct reader *r, struct doc *ret, unsigned depth)
     }
     if (depth > r->limits->depth) {
         return err_set(r->err, ERR_LIMIT, "nested deeper than %u", r->limits->depth);
-    }
-    if (++r->nodes > r->limits->nodes) {
-        return err_set(r->err, ERR_LIMIT, "more than %zu values", r->limits->nodes);
     }
     *ret = (struct doc){.type = DOC_NULL};
     if (tag < 0x80 || tag >= 0xE0) {
