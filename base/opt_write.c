@@ -5,9 +5,10 @@
 
 #include "base/opt.h"
 
-static const char *enum_name(const struct opt *row, int value)
+/* The name of a value; numbers may have named values besides. */
+static const char *enum_name(const struct opt *row, int64_t value)
 {
-    for (const struct opt_name *name = row->names; name->name; name++) {
+    for (const struct opt_name *name = row->names; name && name->name; name++) {
         if (name->value == value) {
             return name->name;
         }
@@ -80,12 +81,22 @@ static bool is_absent(const struct opt *row, const void *field)
     return false;
 }
 
+static void write_int(const struct opt *row, int64_t number, struct doc *value, struct arena *arena)
+{
+    const char *name = enum_name(row, number);
+    if (name) {
+        doc_set_str(value, arena, name);
+    } else {
+        doc_set_int(value, number);
+    }
+}
+
 static void write_row(const struct opt *row, const void *field, bool with_secrets,
                       struct doc *value, struct arena *arena)
 {
     switch (row->type) {
     case OPT_BOOL: doc_set_bool(value, *(const bool *)field); break;
-    case OPT_I64: doc_set_int(value, *(const int64_t *)field); break;
+    case OPT_I64: write_int(row, *(const int64_t *)field, value, arena); break;
     case OPT_F64: doc_set_float(value, *(const double *)field); break;
     case OPT_F32: doc_set_float(value, decimal_of_float(*(const float *)field)); break;
     case OPT_STR: doc_set_str(value, arena, *(const char *const *)field); break;
@@ -135,6 +146,10 @@ void opt_default_text(const struct opt *row, char *buf, size_t size)
     switch (row->type) {
     case OPT_BOOL: text = row->def != 0.0 ? "true" : "false"; break;
     case OPT_I64:
+        opt_number_text(row->def, number, sizeof(number));
+        text = enum_name(row, (int64_t)row->def);
+        text = text ? text : number;
+        break;
     case OPT_F64:
         opt_number_text(row->def, number, sizeof(number));
         text = number;
@@ -182,6 +197,10 @@ static void range_text(const struct opt *row, struct buf *out)
         if (row->min > -OPT_I64_MAX || is_bound) {
             buf_printf(out, "%s..%s", row->min > -1e300 ? min : "", is_bound ? max : "");
         }
+    }
+    if (row->names) {
+        buf_puts(out, out->size > 0 ? " or " : "");
+        enum_names(row, ", ", out);
     }
     if ((is_list || row->type == OPT_STRS) && row->max_n > 0) {
         const char *comma = out->size > 0 ? ", " : "";
@@ -333,13 +352,31 @@ static void schema_scalar(const struct opt *row, const char *type, struct doc *m
     }
 }
 
+static void schema_named_number(const struct opt *row, struct doc *map, struct arena *arena)
+{
+    struct doc *any = doc_put(map, arena, "anyOf");
+    doc_set_list(any);
+    struct doc *number = doc_push(any, arena);
+    doc_set_map(number);
+    schema_scalar(row, "integer", number, arena);
+    struct doc *name = doc_push(any, arena);
+    doc_set_map(name);
+    schema_enum(row, name, arena);
+}
+
 static void schema_row(const struct opt *row, struct doc *map, struct arena *arena)
 {
     doc_set_map(map);
     doc_put_str(map, arena, "description", row->help);
     switch (row->type) {
     case OPT_BOOL: schema_scalar(row, "boolean", map, arena); break;
-    case OPT_I64: schema_scalar(row, "integer", map, arena); break;
+    case OPT_I64:
+        if (row->names) {
+            schema_named_number(row, map, arena);
+        } else {
+            schema_scalar(row, "integer", map, arena);
+        }
+        break;
     case OPT_F64:
     case OPT_F32: schema_scalar(row, "number", map, arena); break;
     case OPT_STR:

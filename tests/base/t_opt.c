@@ -27,9 +27,11 @@ struct thing {
     struct opt_bin blob;
     const char *password;
     int64_t seed;
+    int64_t workers;
 };
 
 static const struct opt_name paddings[] = {{"valid", 0}, {"same", 1}, {"causal", 2}, {NULL, 0}};
+static const struct opt_name automatic[] = {{"AUTOTUNE", 0}, {NULL, 0}};
 static const struct opt inner_table[] = {
     OPT_I64_ROW(inner, level, 3, 0, 9, "How deep."),
     OPT_STR_ROW(inner, label, NULL, "What it is called.", .flags = OPT_REQUIRED),
@@ -57,6 +59,7 @@ static const struct opt table[] = {
     OPT_BIN_ROW(thing, blob, "Bytes."),
     OPT_STR_ROW(thing, password, "x", "Not for eyes.", .flags = OPT_SECRET),
     OPT_I64_ROW(thing, seed, 0, 0, OPT_I64_MAX, "Seed.", .flags = OPT_NULLABLE),
+    OPT_I64_ROW(thing, workers, 0, 1, 64, "Processes.", .names = automatic),
     OPT_END_ROW,
 };
 
@@ -212,6 +215,8 @@ static const struct {
     {"{\"units\": 1, \"parts\": [{\"label\": \"a\"}, {}]}", ERR_MISSING, "parts[1].label",
      "required"},
     {"{\"units\": 1, \"parts\": [{\"label\": \"a\"}, 7]}", ERR_INVALID, "parts[1]", "not 7"},
+    {"{\"units\": 1, \"workers\": \"auto\"}", ERR_INVALID, "workers",
+     "a whole number or AUTOTUNE, not 'auto'"},
     {"{\"units\": 1, \"blob\": \"text\"}", ERR_INVALID, "blob", "bytes, not 'text'"},
 };
 
@@ -294,6 +299,10 @@ static const struct {
     {"nothing", "4", ERR_UNKNOWN, NULL},
     {"no.thing", "4", ERR_UNKNOWN, NULL},
     {"blob", "abc", ERR_INVALID, NULL},
+    {"workers", "AUTOTUNE", 0, "\"AUTOTUNE\""},
+    {"workers", "3", 0, "3"},
+    {"workers", "0", ERR_RANGE, NULL},
+    {"workers", "some", ERR_INVALID, NULL},
 };
 
 START_TEST(test_texts)
@@ -345,6 +354,7 @@ START_TEST(test_help)
     ck_assert_ptr_nonnull(strstr(out.data, "Outputs. [1..100; default 8] (required)\n"));
     ck_assert_ptr_nonnull(strstr(out.data, "[valid, same, causal; default valid]"));
     ck_assert_ptr_nonnull(strstr(out.data, "[1..64, 2 values; default [3,3]]"));
+    ck_assert_ptr_nonnull(strstr(out.data, "[1..64 or AUTOTUNE; default AUTOTUNE]"));
     buf_clear(&out);
     opt_reference(table, &out);
     ck_assert_ptr_nonnull(strstr(out.data, "| `units` | int | `required` | 1..100 | Outputs. |\n"));
@@ -368,6 +378,7 @@ START_TEST(test_schema)
     ck_assert_int_eq(doc_find(map, "properties.kernel_size.anyOf[1].minItems")->i, 2);
     ck_assert_ptr_null(doc_find(map, "properties.scale.maximum"));
     ck_assert_str_eq(doc_find(map, "properties.parts.items.properties.label.type")->str, "string");
+    ck_assert_str_eq(doc_find(map, "properties.workers.anyOf[1].enum[0]")->str, "AUTOTUNE");
     ck_assert(!doc_bool(map, "additionalProperties", true));
 }
 END_TEST

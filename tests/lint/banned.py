@@ -7,7 +7,7 @@ import lint
 ANYWHERE = {
     "strcpy|strcat|sprintf|vsprintf|gets|strncpy|strncat": "unbounded, or not terminated: snprintf, memcpy",
     "strtok": "keeps state",
-    "atoi|atol|atoll|atof|strtod|strtof|strtold|strtol|strtoll|strtoul|strtoull|sscanf": "doc_parse_int, doc_parse_float",
+    "atoi|atol|atoll|atof|strtod|strtof|strtold|strtol|strtoll|strtoul|strtoull": "doc_parse_int, doc_parse_float",
     "rand|srand|random|srandom|drand48|lrand48": "base/rng.h",
     "system|popen": "runs a shell",
     "alloca": "no bound",
@@ -28,7 +28,7 @@ IN = {
     },
     ("base", "proto", "pipeline", "trainer", "workers", "daemon"): {"clock_gettime": "base/clock.h"},
 }
-DECLARATION = re.compile(r"^\s*typedef\s+(?:const\s+)?struct\b", re.M)
+DECLARATION = re.compile(r"^\s*typedef\s+(?:const\s+)?struct\s+\w*\s*(?:\{|\w+\s*;)", re.M)
 
 
 def calls(text, names):

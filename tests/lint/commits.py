@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A commit's subject: `folder: what it does`, at most 72 columns, no full stop. The folder, or file, is one that it touches."""
+"""A commit's subject: `folder: what it does`, at most 72 columns, no full stop."""
 import re
 import subprocess
 
@@ -9,7 +9,7 @@ SUBJECT = re.compile(r"^([\w./-]+(?:, [\w./-]+)*): \S")
 FREE = ("Merge ", "Revert ", "Initial commit")
 
 
-def problem(subject, files):
+def problem(subject):
     if subject.startswith(FREE):
         return None
     if len(subject) > 72:
@@ -19,44 +19,28 @@ def problem(subject, files):
         return "no 'folder: ' in front"
     if subject.endswith("."):
         return "a full stop at the end"
-    words = {part for file in files for part in re.split(r"[/.]", file) if part} | set(files)
-    for word in re.split(r", |/", match.group(1)):
-        if files and word not in words:
-            return f"touches no '{word}'"
     return None
 
 
 def violations(tree):
     try:
-        log = lint.run("git", "log", "--no-merges", "--name-only", "--format=%x01%h%x02%s", "-n", "500", cwd=tree.root)
+        log = lint.run("git", "log", "--no-merges", "--format=%h %s", "-n", "500", cwd=tree.root)
     except (OSError, subprocess.CalledProcessError):
         return  # a tarball has no history
-    for entry in log.split("\x01")[1:]:
-        head, *files = entry.strip().splitlines()
-        commit, subject = head.split("\x02")
-        found = problem(subject, [file for file in files if file])
+    for line in log.splitlines():
+        commit, _, subject = line.partition(" ")
+        found = problem(subject)
         if found:
             yield f"{commit}: {found}: {subject}"
 
 
 def control(_tree):
-    bad = [
-        ("x" * 80, []),
-        ("base: " + "x" * 80, ["base/err.c"]),
-        ("fixed things", ["base/err.c"]),
-        ("base: fix things.", ["base/err.c"]),
-        ("proto: fix things", ["base/err.c"]),
-    ]
-    good = [
-        ("base: fix things", ["base/err.c"]),
-        ("dev: add a command", ["dev"]),
-        ("base, proto: move", ["base/a.c", "proto/b.c"]),
-        ("kernel: speed up", ["trainer/kernel/conv.c"]),
-    ]
-    return [f"not found: {subject}" for subject, files in bad if not problem(subject, files)] + [
-        f"found: {subject}" for subject, files in good if problem(subject, files)
+    bad = ["x" * 80, "base: " + "x" * 80, "fixed things", "base: fix things.", "base:fix things"]
+    good = ["base: fix things", "dev: add a command", "base, proto: move", "tests/lint: speed up"]
+    return [f"not found: {subject}" for subject in bad if not problem(subject)] + [
+        f"found: {subject}" for subject in good if problem(subject)
     ]
 
 
 if __name__ == "__main__":
-    lint.main("commits", violations, control)
+    lint.main("commits", violations, control, strict=False)  # a clone may be shallow

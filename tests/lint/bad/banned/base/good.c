@@ -3,3 +3,4 @@ int f(struct x *x)
 {
     return x->time(x) + my_rand(3) + g("printf(x)");
 }
+typedef const struct x *(*x_fn)(void);
