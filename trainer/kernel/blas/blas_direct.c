@@ -16,6 +16,7 @@ struct conv {
     size_t sum_bytes;     /* of one thread's sum of weight gradients */
     size_t forward_bytes; /* packed weights */
     size_t data_bytes;
+    size_t bias_bytes; /* of one thread's bias gradient */
 };
 
 static void set_sizes(struct conv *conv)
@@ -33,10 +34,11 @@ static void set_sizes(struct conv *conv)
         size_t dy = (size_t)d->out_h * (size_t)d->out_w * (size_t)d->k;
         conv->dy_bytes = d->k % 8 ? blas_align(sizeof(float) * (dy + DIRECT_SLACK)) : 0;
         conv->sum_bytes = blas_align(sizeof(float) * direct->gradient_size(shape));
+        conv->bias_bytes = blas_align(sizeof(float) * ((size_t)d->k + 7));
         conv->data_bytes =
             d->needs_dx ? blas_align(sizeof(float) * direct->data_weights(shape)) : 0;
-        backward =
-            conv->data_bytes + threads * (conv->image_bytes + conv->dy_bytes + conv->sum_bytes);
+        backward = conv->data_bytes + threads * (conv->image_bytes + conv->dy_bytes +
+                                                 conv->sum_bytes + conv->bias_bytes);
     }
     conv->base.scratch_bytes = forward > backward ? forward : backward;
 }
@@ -170,39 +172,56 @@ static void conv_forward(struct kernel_conv *base, int n, const float *x, const 
 struct work {
     int first, end; /* images */
     int n;          /* of the batch */
-    float *image, *sum, *dy;
+    float *image, *sum, *bias, *dy_copy;
+    const float *y;
+    float *dy; /* of the batch */
 };
 
 /* Image i's dy, in a copy if the kernel would read behind the batch. */
-static const float *dy_of(const struct conv *conv, const struct work *work, const float *dy,
-                          ptrdiff_t i)
+static const float *dy_of(const struct conv *conv, const struct work *work, ptrdiff_t i)
 {
     const struct kernel_conv_desc *d = &conv->base.desc;
     ptrdiff_t out = (ptrdiff_t)d->out_h * d->out_w * d->k;
     if (!conv->dy_bytes || (work->n - 1 - i) * out >= DIRECT_SLACK) {
-        return dy + i * out;
+        return work->dy + i * out;
     }
-    memcpy(work->dy, dy + i * out, sizeof(float) * (size_t)out);
-    memset(work->dy + out, 0, sizeof(float) * DIRECT_SLACK);
-    return work->dy;
+    memcpy(work->dy_copy, work->dy + i * out, sizeof(float) * (size_t)out);
+    memset(work->dy_copy + out, 0, sizeof(float) * DIRECT_SLACK);
+    return work->dy_copy;
+}
+
+/* dy through the activation, while the image is in the cache. */
+static void backward_act(const struct conv *conv, const struct work *work, ptrdiff_t i)
+{
+    const struct kernel_conv_desc *d = &conv->base.desc;
+    size_t out = (size_t)d->out_h * (size_t)d->out_w * (size_t)d->k;
+    float *dy = work->dy + (size_t)i * out;
+    if (d->act.kind != KERNEL_ACT_LINEAR) {
+        conv->isa->act->backward(&d->act, out, NULL, work->y + (size_t)i * out, dy, dy);
+    }
 }
 
 static void backward_part(const struct conv *conv, const struct work *work, const float *x,
-                          const float *dy, float *dx, bool needs_dw, const float *packed)
+                          float *dx, bool needs_dw, const float *packed)
 {
     const struct kernel_conv_desc *d = &conv->base.desc;
     const struct direct_ops *direct = conv->isa->direct;
     ptrdiff_t in = (ptrdiff_t)d->h * d->w * d->c;
     memset(work->sum, 0, conv->sum_bytes);
+    memset(work->bias, 0, conv->bias_bytes);
     for (ptrdiff_t i = work->first; i < work->end; i++) {
-        const float *dy_image = dy_of(conv, work, dy, i);
+        backward_act(conv, work, i);
+        /* lanes behind k are the next image's, whatever state it is in: they are dropped */
+        const float *dy = dy_of(conv, work, i);
+        if (d->has_bias) {
+            direct->bias(&conv->shape, dy, work->bias);
+        }
         if (needs_dw) {
-            direct->weights(&conv->shape, pad_image(conv, x + i * in, work->image), dy_image,
-                            work->sum);
+            direct->weights(&conv->shape, pad_image(conv, x + i * in, work->image), dy, work->sum);
         }
         if (dx) {
             memset(work->image, 0, conv->image_bytes);
-            direct->data(&conv->shape, dy_image, packed, work->image);
+            direct->data(&conv->shape, dy, packed, work->image);
             unpad_image(conv, work->image, dx + i * in);
         }
     }
@@ -212,22 +231,17 @@ static void conv_backward(struct kernel_conv *base, int n, const float *x, const
                           const float *y, float *dy, float *dx, float *dw, float *db, void *scratch)
 {
     struct conv *conv = (struct conv *)base;
-    const struct kernel_conv_desc *d = &base->desc;
-    size_t pixels = (size_t)n * (size_t)d->out_h * (size_t)d->out_w;
-    if (d->act.kind != KERNEL_ACT_LINEAR) {
-        conv->isa->act->backward(&d->act, pixels * (size_t)d->k, NULL, y, dy, dy);
-    }
-    if (db) {
-        conv->isa->vec->col_sum(pixels, (size_t)d->k, dy, db);
-    }
+    size_t k = (size_t)base->desc.k;
     char *at = scratch;
     float *packed = blas_take(&at, conv->data_bytes);
     int parts = conv->threads < n ? conv->threads : n;
     float *sums = blas_take(&at, (size_t)parts * conv->sum_bytes);
+    float *biases = blas_take(&at, (size_t)parts * conv->bias_bytes);
+    ptrdiff_t sum_size = (ptrdiff_t)(conv->sum_bytes / sizeof(float));
+    ptrdiff_t bias_size = (ptrdiff_t)(conv->bias_bytes / sizeof(float));
     if (dx) {
         conv->isa->direct->pack_data(&conv->shape, w, packed);
     }
-    ptrdiff_t sum_size = (ptrdiff_t)(conv->sum_bytes / sizeof(float));
 #pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
     for (int p = 0; p < parts; p++) {
         char *own = at + (size_t)p * (conv->image_bytes + conv->dy_bytes);
@@ -236,13 +250,23 @@ static void conv_backward(struct kernel_conv *base, int n, const float *x, const
             .end = blas_part(n, p + 1, parts),
             .n = n,
             .sum = sums + p * sum_size,
+            .bias = biases + p * bias_size,
+            .y = y,
+            .dy = dy,
         };
         work.image = blas_take(&own, conv->image_bytes);
-        work.dy = blas_take(&own, conv->dy_bytes);
-        backward_part(conv, &work, x, dy, dx, dw, packed);
+        work.dy_copy = blas_take(&own, conv->dy_bytes);
+        backward_part(conv, &work, x, dx, dw, packed);
     }
     if (dw) {
         conv->isa->direct->weights_reduce(&conv->shape, parts, sum_size, sums, dw);
+    }
+    for (ptrdiff_t p = 0; db && p < parts; p++) {
+        if (p == 0) {
+            memcpy(db, biases, sizeof(float) * k);
+        } else {
+            conv->isa->vec->add(k, db, biases + p * bias_size, db);
+        }
     }
 }
 

@@ -367,6 +367,31 @@ static void weights(const struct direct_shape *shape, const float *x, const floa
     }
 }
 
+/* Bias: dy summed over the pixels, four sums at a time. */
+VEC8_INLINE void bias_block(const struct direct_shape *shape, const float *dy, float *sum)
+{
+    vec8 acc[4] = {{0}};
+    ptrdiff_t pixels = shape->out_h * shape->out_w;
+    ptrdiff_t p = 0;
+    for (; p + 4 <= pixels; p += 4, dy += 4 * shape->k) {
+        acc[0] += vec8_load(dy);
+        acc[1] += vec8_load(dy + shape->k);
+        acc[2] += vec8_load(dy + 2 * shape->k);
+        acc[3] += vec8_load(dy + 3 * shape->k);
+    }
+    for (; p < pixels; p++, dy += shape->k) {
+        acc[0] += vec8_load(dy);
+    }
+    vec8_store(sum, vec8_load(sum) + ((acc[0] + acc[1]) + (acc[2] + acc[3])));
+}
+
+static void bias(const struct direct_shape *shape, const float *dy, float *sum)
+{
+    for (ptrdiff_t k = 0; k < shape->k; k += 8) {
+        bias_block(shape, dy + k, sum + k);
+    }
+}
+
 static void weights_reduce(const struct direct_shape *shape, int parts, ptrdiff_t part_size,
                            const float *sum, float *dw)
 {
@@ -397,5 +422,6 @@ const struct direct_ops VEC8_NAME(direct) = {
     .forward = forward,
     .data = data,
     .weights = weights,
+    .bias = bias,
     .weights_reduce = weights_reduce,
 };

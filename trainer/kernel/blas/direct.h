@@ -48,6 +48,8 @@ struct direct_ops {
     /* sum += of one image; dy must be readable for DIRECT_SLACK floats behind its end unless k
      * divides by 16. */
     void (*weights)(const struct direct_shape *shape, const float *x, const float *dy, float *sum);
+    /* sum (k rounded up to 8) += dy over the pixels of one image; reads behind dy as `weights`. */
+    void (*bias)(const struct direct_shape *shape, const float *dy, float *sum);
     /* dw = sum over parts in their order, each part_size floats apart. */
     void (*weights_reduce)(const struct direct_shape *shape, int parts, ptrdiff_t part_size,
                            const float *sum, float *dw);

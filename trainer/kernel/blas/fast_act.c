@@ -139,11 +139,12 @@ VEC8_INLINE vec8 slope(const enum kernel_act_kind kind, float alpha, vec8 v)
     }
 }
 
-#define FOR_KINDS(X)                                                                     \
-    X(RELU)                                                                              \
-    X(RELU6)                                                                             \
-    X(LEAKY_RELU) X(ELU) X(SELU) X(TANH) X(SIGMOID) X(HARD_SIGMOID) X(SILU) X(HARD_SILU) \
-        X(GELU_TANH) X(EXPONENTIAL)
+#define FOR_KINDS(X) \
+    X(RELU)          \
+    X(RELU6)         \
+    X(LEAKY_RELU)    \
+    X(ELU)           \
+    X(SELU) X(TANH) X(SIGMOID) X(HARD_SIGMOID) X(SILU) X(HARD_SILU) X(GELU_TANH) X(EXPONENTIAL)
 
 /* The tail goes through the same vector code: a value's bits do not depend on where it stands. */
 VEC8_INLINE void forward_kind(const enum kernel_act_kind kind, float alpha, size_t count,

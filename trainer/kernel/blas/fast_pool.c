@@ -69,14 +69,15 @@ VEC8_INLINE void max_block(const struct kernel_pool_desc *d, struct span h, stru
                            const float *x, size_t n, float *y, int32_t *where)
 {
     vec8 best = load_n(x, n);
-    vec8i first = (vec8i){0} + (h.first * d->pool_w + w.first);
-    vec8i tap = first;
+    int start = h.first * d->pool_w + w.first;
+    vec8i tap = (vec8i){0} + start;
     for (int r = 0; r < h.n; r++) {
-        for (int s = 0; s < w.n; s++) {
-            vec8 value = load_n(x + ((ptrdiff_t)r * d->w + s) * d->c, n);
+        const float *row = x + (ptrdiff_t)r * d->w * d->c;
+        for (int s = 0; s < w.n; s++, row += d->c) {
+            vec8 value = load_n(row, n);
             vec8i more = value > best;
             best = vec8_select(more, value, best);
-            tap = (tap & ~more) | ((first + (r * d->pool_w + s)) & more);
+            tap = (tap & ~more) | (((vec8i){0} + (start + r * d->pool_w + s)) & more);
         }
     }
     store_n(y, best, n);
@@ -119,7 +120,9 @@ static void forward_image(const struct kernel_pool_desc *d, const float *x, floa
             left = left < left_out ? left : left_out;
             for (int c = 0; c < d->c; c += 8) {
                 size_t n = lanes_of(left - c);
-                if (d->kind == KERNEL_POOL_MAX) {
+                if (d->kind == KERNEL_POOL_MAX && n == 8) {
+                    max_block(d, h, w, cell + c, 8, y + out + c, where ? where + out + c : NULL);
+                } else if (d->kind == KERNEL_POOL_MAX) {
                     max_block(d, h, w, cell + c, n, y + out + c, where ? where + out + c : NULL);
                 } else {
                     average_block(d, h, w, cell + c, n, y + out + c);
@@ -147,31 +150,83 @@ static void pool_forward(struct kernel_pool *base, int n, const float *x, float 
     }
 }
 
-/* Adds `add` to 8 channels of a cell; lanes that are not the cell's are 0 in it. */
-VEC8_INLINE void add_to(float *dx, vec8 add, size_t n)
+/* What one output passes on, channels c .. c+7: lanes that are not the cell's are 0. */
+struct gradient {
+    vec8 g;
+    vec8i tap;
+};
+
+VEC8_INLINE struct gradient gradient_of(const float *dy, const int32_t *where, ptrdiff_t left,
+                                        size_t real, float cells)
 {
-    store_n(dx, load_n(dx, n) + add, n);
+    static const int32_t ramp[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    struct gradient out = {.tap = {0}};
+    vec8i lane;
+    memcpy(&lane, ramp, sizeof(lane));
+    size_t n = left >= 8 ? 8 : real;
+    out.g = (vec8)((vec8i)load_n(dy, n) & (lane < (int32_t)real));
+    if (where) {
+        out.tap = (vec8i)load_n((const float *)(const void *)where, n);
+    } else {
+        out.g = out.g / cells;
+    }
+    return out;
 }
 
-/* left: floats from the window's first cell to the end of the image. */
+/* What the window's tap gets. */
+VEC8_INLINE vec8 share_of(const struct gradient *gradient, bool is_max, int tap)
+{
+    vec8i mine = gradient->tap == tap;
+    return is_max ? (vec8)((vec8i)gradient->g & mine) : gradient->g;
+}
+
+/* Row r of the windows of one row of outputs, windows apart from each other: each cell is written
+ * once, cells in rising order, so that what a vector writes behind its cell is 0 or written again.
+ * With 8 channels and more nothing is written behind. */
+VEC8_INLINE void backward_row_apart(const struct kernel_pool_desc *d, const bool is_max, int oh,
+                                    struct span h, int r, const float *dy, const int32_t *where,
+                                    float *dx)
+{
+    ptrdiff_t image = (ptrdiff_t)d->h * d->w * d->c;
+    ptrdiff_t image_out = (ptrdiff_t)d->out_h * d->out_w * d->c;
+    for (int ow = 0; ow < d->out_w; ow++) {
+        struct span w = span_of(ow, d->stride_w, d->pad_left, d->pool_w, d->w);
+        ptrdiff_t out = ((ptrdiff_t)oh * d->out_w + ow) * d->c;
+        ptrdiff_t at = ((ptrdiff_t)(h.at + r) * d->w + w.at) * d->c;
+        int tap = (h.first + r) * d->pool_w + w.first;
+        for (int c = 0; c < d->c; c += 8, out += 8, at += 8) {
+            size_t real = d->c - c < 8 ? (size_t)(d->c - c) : 8;
+            struct gradient gradient = gradient_of(dy + out, is_max ? where + out : NULL,
+                                                   image_out - out, real, (float)(h.n * w.n));
+            bool may_spill = d->c < 8 && image - at - (ptrdiff_t)(w.n - 1) * d->c >= 8;
+            for (int s = 0; s < w.n; s++) {
+                vec8 share = share_of(&gradient, is_max, tap + s);
+                if (real == 8 || may_spill) {
+                    vec8_store(dx + at + (ptrdiff_t)s * d->c, share);
+                } else {
+                    vec8_store_part(dx + at + (ptrdiff_t)s * d->c, share, real);
+                }
+            }
+        }
+    }
+}
+
+/* Windows that overlap: cells are added to. left: floats from the window's first cell to the end of
+ * the image. */
 static void backward_window(const struct kernel_pool_desc *d, struct span h, struct span w,
                             const float *dy, const int32_t *where, float *dx, ptrdiff_t left)
 {
     for (int c = 0; c < d->c; c += 8) {
         size_t real = d->c - c < 8 ? (size_t)(d->c - c) : 8;
-        vec8 g = load_n(dy + c, real);
-        vec8i tap = {0};
-        if (where) {
-            tap = (vec8i)load_n((const float *)(const void *)(where + c), real);
-        } else {
-            g = g / (float)(h.n * w.n);
-        }
+        struct gradient gradient =
+            gradient_of(dy + c, where ? where + c : NULL, 0, real, (float)(h.n * w.n));
         for (int r = 0; r < h.n; r++) {
             for (int s = 0; s < w.n; s++) {
                 ptrdiff_t at = ((ptrdiff_t)r * d->w + s) * d->c + c;
-                vec8i mine = tap == (h.first + r) * d->pool_w + w.first + s;
-                vec8 add = where ? (vec8)((vec8i)g & mine) : g;
-                add_to(dx + at, add, lanes_of(left - at));
+                vec8 share =
+                    share_of(&gradient, where != NULL, (h.first + r) * d->pool_w + w.first + s);
+                size_t n = lanes_of(left - at);
+                store_n(dx + at, load_n(dx + at, n) + share, n);
             }
         }
     }
@@ -181,10 +236,18 @@ static void backward_image(const struct kernel_pool_desc *d, const float *dy, co
                            float *dx)
 {
     ptrdiff_t image = (ptrdiff_t)d->h * d->w * d->c;
+    bool is_apart = d->stride_h >= d->pool_h && d->stride_w >= d->pool_w;
     memset(dx, 0, sizeof(float) * (size_t)image);
     for (int oh = 0; oh < d->out_h; oh++) {
         struct span h = span_of(oh, d->stride_h, d->pad_top, d->pool_h, d->h);
-        for (int ow = 0; ow < d->out_w; ow++) {
+        for (int r = 0; is_apart && r < h.n; r++) {
+            if (where) {
+                backward_row_apart(d, true, oh, h, r, dy, where, dx);
+            } else {
+                backward_row_apart(d, false, oh, h, r, dy, NULL, dx);
+            }
+        }
+        for (int ow = 0; !is_apart && ow < d->out_w; ow++) {
             struct span w = span_of(ow, d->stride_w, d->pad_left, d->pool_w, d->w);
             ptrdiff_t out = ((ptrdiff_t)oh * d->out_w + ow) * d->c;
             ptrdiff_t at = ((ptrdiff_t)h.at * d->w + w.at) * d->c;
