@@ -151,7 +151,7 @@ static void write_to_full_disk(void *arg)
     const char *path = arg;
     static char data[300000];
     memset(data, 'x', sizeof(data));
-    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("tmpfs", path, "tmpfs", 0, "size=256k") < 0) {
         _exit(NO_MOUNT);
     }
