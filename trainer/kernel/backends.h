@@ -17,6 +17,10 @@ const char *blas_isa_name(void);
 /* "onednn 2.6.3 avx512_core " */
 void onednn_version(char *buf, size_t size);
 
+/* oneDNN where it is faster; oneDNN for every shape, for tests and benchmarks. */
+extern const struct kernel_conv_ops onednn_conv;
+extern const struct kernel_conv_ops onednn_conv_always;
+
 extern const struct kernel_conv_ops ref_conv;
 extern const struct kernel_dense_ops ref_dense;
 extern const struct kernel_pool_ops ref_pool;
