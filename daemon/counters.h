@@ -1,0 +1,25 @@
+/* The list of the daemon's counters: COUNTER_ROW(symbol, name, unit, kind, sentence). No include
+ * guard on purpose. */
+// clang-format off
+COUNTER_ROW(REQUESTS,        "requests",         "",      TOTAL, "Messages from clients that were answered.")
+COUNTER_ROW(REFUSALS,        "refusals",         "",      TOTAL, "Messages from clients that were answered with an error.")
+COUNTER_ROW(GARBAGE,         "garbage",          "",      TOTAL, "Messages from clients that could not be read.")
+COUNTER_ROW(UPLOAD_BYTES,    "upload_bytes",     "bytes", TOTAL, "Bytes of data sets taken from clients.")
+COUNTER_ROW(UPLOADS,         "uploads",          "",      TOTAL, "Uploads that ended in a data set.")
+COUNTER_ROW(JOBS_SUBMITTED,  "jobs_submitted",   "",      TOTAL, "Jobs that were stored.")
+COUNTER_ROW(JOBS_FINISHED,   "jobs_finished",    "",      TOTAL, "Jobs that finished.")
+COUNTER_ROW(JOBS_FAILED,     "jobs_failed",      "",      TOTAL, "Jobs that failed.")
+COUNTER_ROW(CHECKS,          "checks",           "",      TOTAL, "Checkers that ran.")
+COUNTER_ROW(WORKERS_STARTED, "workers_started",  "",      TOTAL, "Workers that were started.")
+COUNTER_ROW(WORKERS_DIED,    "workers_died",     "",      TOTAL, "Workers that ended without being asked.")
+COUNTER_ROW(WORKERS_KILLED,  "workers_killed",   "",      TOTAL, "Workers that were killed because a lease expired.")
+COUNTER_ROW(TRAINERS_STARTED,"trainers_started", "",      TOTAL, "Trainers that were started.")
+COUNTER_ROW(TRAINERS_DIED,   "trainers_died",    "",      TOTAL, "Trainers that ended without being asked.")
+COUNTER_ROW(QUARANTINED,     "quarantined",      "",      TOTAL, "Samples that were recorded as bad.")
+COUNTER_ROW(EVENTS,          "events",           "",      TOTAL, "Events that were stored.")
+COUNTER_ROW(WATCHERS_DROPPED,"watchers_dropped", "",      TOTAL, "Watching clients that were too slow or gone.")
+COUNTER_ROW(HTTP_REQUESTS,   "http_requests",    "",      TOTAL, "Requests at the status endpoint.")
+COUNTER_ROW(HTTP_REFUSALS,   "http_refusals",    "",      TOTAL, "Requests at the status endpoint that were refused.")
+COUNTER_ROW(STORE_ERRORS,    "store_errors",     "",      TOTAL, "Writes to the store or the database that failed.")
+COUNTER_ROW(WATCHDOG,        "watchdog",         "",      TOTAL, "Times that the self-check passed.")
+// clang-format on

@@ -1,0 +1,47 @@
+/* dataset - the named data sets: a manifest of content ids each, a row in the database, all of them
+ * in memory.
+ *
+ * Owns:     struct datasets owns its entries; names handed out live till the data set is removed.
+ * Threads:  the loop's; tasks do the reading and writing on the store thread.
+ * Errors:   ERR_NOT_FOUND, ERR_BUSY (a job uses it), ERR_EXISTS.
+ * Lifetime: dataset_open .. dataset_close.
+ */
+#ifndef DAEMON_DATASET_H
+#define DAEMON_DATASET_H
+
+#include "daemon/control.h"
+
+struct dataset {
+    struct dataset *next; /* sorted by name */
+    char *name, *kind;
+    char id[65]; /* of the manifest: datasets/<id>.json */
+    int64_t files, bytes, created_us;
+    char *splits; /* JSON */
+    bool removing;
+};
+struct datasets {
+    struct dataset *head;
+    int64_t n;
+};
+
+int dataset_open(struct daemon *daemon,
+                 struct err *err); /* reads the rows; before the store has work */
+void dataset_close(struct daemon *daemon);
+
+struct dataset *dataset_find(const struct daemon *daemon, const char *name);
+/* As dataset_find, with ERR_NOT_FOUND and the nearest name. */
+int dataset_get(const struct daemon *daemon, const char *name, struct dataset **ret,
+                struct err *err);
+/* Takes the texts by copy; an entry of the same name is replaced. */
+struct dataset *dataset_add(struct daemon *daemon, const struct dataset *values);
+/* {name, kind, id, files, bytes, created}; with splits and used_by when full. */
+void dataset_write(const struct daemon *daemon, const struct dataset *dataset, bool full,
+                   struct doc *map, struct arena *arena);
+/* {datasets: [...]} */
+void dataset_write_all(const struct daemon *daemon, struct doc *map, struct arena *arena);
+/* Opens the manifest for a child. */
+int dataset_manifest(const struct daemon *daemon, const char *id, int *ret_fd, struct err *err);
+
+control_fn dataset_on_list, dataset_on_show, dataset_on_verify, dataset_on_remove;
+
+#endif

@@ -1,0 +1,23 @@
+/* The list of statements: DB_ROW(symbol, sql). No include guard on purpose. */
+// clang-format off
+DB_ROW(DATASETS,        "SELECT name, kind, id, files, bytes, created, splits FROM dataset ORDER BY name")
+DB_ROW(DATASET_PUT,     "INSERT OR REPLACE INTO dataset(name, kind, id, files, bytes, created, splits) VALUES(?,?,?,?,?,?,?)")
+DB_ROW(DATASET_REMOVE,  "DELETE FROM dataset WHERE name = ?")
+DB_ROW(BLOB_REF,        "INSERT OR IGNORE INTO dataset_blob(dataset, blob) VALUES(?,?)")
+DB_ROW(BLOBS_ORPHANED,  "SELECT DISTINCT blob FROM dataset_blob WHERE dataset = ?1 AND blob NOT IN (SELECT blob FROM dataset_blob WHERE dataset <> ?1)")
+DB_ROW(BLOB_USED,       "SELECT 1 FROM dataset_blob WHERE blob = ? LIMIT 1")
+DB_ROW(BLOB_UNREF,      "DELETE FROM dataset_blob WHERE dataset = ?")
+DB_ROW(MANIFEST_USED,   "SELECT 1 FROM dataset WHERE id = ? LIMIT 1")
+DB_ROW(JOBS,            "SELECT number, id, name, key, state, code, reason, reason_path, created, started, ended, datasets, model_from, settings, plan, progress, result, last_seq, restarts FROM job ORDER BY number")
+DB_ROW(JOB_PUT,         "INSERT OR REPLACE INTO job(number, id, name, key, state, code, reason, reason_path, created, started, ended, datasets, model_from, settings, plan, progress, result, last_seq, restarts) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+DB_ROW(EVENT_PUT,       "INSERT OR REPLACE INTO event(job, seq, time, kind, data) VALUES(?,?,?,?,?)")
+DB_ROW(EVENT_TRIM,      "DELETE FROM event WHERE job = ? AND seq <= ?")
+DB_ROW(EVENTS,          "SELECT seq, time, kind, data FROM event WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?")
+DB_ROW(LOGS,            "SELECT seq, time, kind, data FROM event WHERE job = ? AND seq > ? AND kind = 'log' ORDER BY seq LIMIT ?")
+DB_ROW(EPOCHS,          "SELECT job, epoch, metrics, time FROM epoch ORDER BY job, epoch")
+DB_ROW(EPOCH_PUT,       "INSERT OR REPLACE INTO epoch(job, epoch, metrics, time) VALUES(?,?,?,?)")
+DB_ROW(CHECKPOINTS,     "SELECT job, file, epoch, step, global_step, reason, tensors, time FROM checkpoint ORDER BY job, time, rowid")
+DB_ROW(CHECKPOINT_PUT,  "INSERT OR REPLACE INTO checkpoint(job, file, epoch, step, global_step, reason, tensors, time) VALUES(?,?,?,?,?,?,?,?)")
+DB_ROW(QUARANTINES,     "SELECT job, stream, sample, path, reason, convicted, time FROM quarantine ORDER BY job, stream, sample")
+DB_ROW(QUARANTINE_PUT,  "INSERT OR REPLACE INTO quarantine(job, stream, sample, path, reason, convicted, time) VALUES(?,?,?,?,?,?,?)")
+// clang-format on

@@ -1,0 +1,77 @@
+#include "daemon/fds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "daemon/dataset.h"
+
+int fds_memory(const char *name, const void *data, size_t size, int *ret_fd, struct err *err)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) {
+        return err_errno(err, errno, "memory file '%s'", name);
+    }
+    int rc = file_write_all(fd, data, size, err);
+    if (rc >= 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
+        rc = err_errno(err, errno, "seal the memory file '%s'", name);
+    }
+    if (rc >= 0 && lseek(fd, 0, SEEK_SET) != 0) {
+        rc = err_errno(err, errno, "rewind the memory file '%s'", name);
+    }
+    if (rc < 0) {
+        close(fd);
+        return rc;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int fds_add(struct fds *fds, const char *name, int fd, bool own, struct err *err)
+{
+    int n = fds->list.n;
+    if (n >= CHILD_FDS_MAX) {
+        if (own) {
+            close(fd);
+        }
+        return err_set(err, ERR_LIMIT, "more than %d files for a child", CHILD_FDS_MAX);
+    }
+    fds->list.fd[n] = fd;
+    fds->names[n] = name;
+    fds->own[n] = own;
+    fds->list.n++;
+    return 0;
+}
+
+int fds_add_pins(struct fds *fds, const struct daemon *daemon, const struct job_pin *pins,
+                 int64_t n_pins, struct arena *arena, struct err *err)
+{
+    int rc = fds_add(fds, "blobs", daemon->blobs_fd, false, err);
+    for (int64_t i = 0; i < n_pins && rc >= 0; i++) {
+        int fd = -1;
+        rc = dataset_manifest(daemon, pins[i].id, &fd, err);
+        if (rc >= 0) {
+            rc = fds_add(fds, arena_printf(arena, "manifest:%s", pins[i].name), fd, true, err);
+        }
+    }
+    return rc;
+}
+
+void fds_fini(struct fds *fds)
+{
+    for (int i = 0; i < fds->list.n; i++) {
+        if (fds->own[i]) {
+            close(fds->list.fd[i]);
+        }
+    }
+    fds->list.n = 0;
+}
+
+void fds_names(const struct fds *fds, struct msg_child_start *start)
+{
+    start->fds.v = fds->names;
+    start->fds.n = (size_t)fds->list.n;
+}

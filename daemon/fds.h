@@ -1,0 +1,28 @@
+/* fds - the descriptors of a start message with their names.
+ *
+ * Owns:     those that were made here (fds_memory); the others are borrowed. fds_fini closes its
+ * own. Threads:  one at a time. Errors: ERR_IO, ERR_LIMIT. Lifetime: a start's or a run's.
+ */
+#ifndef DAEMON_FDS_H
+#define DAEMON_FDS_H
+
+#include "daemon/jobs.h"
+#include "proto/child.h"
+
+struct fds {
+    struct child_fds list;
+    const char *names[CHILD_FDS_MAX];
+    bool own[CHILD_FDS_MAX];
+};
+
+/* A sealed memory file with these bytes. */
+int fds_memory(const char *name, const void *data, size_t size, int *ret_fd, struct err *err);
+int fds_add(struct fds *fds, const char *name, int fd, bool own, struct err *err);
+/* "manifest:NAME" of each pin, and "blobs". */
+int fds_add_pins(struct fds *fds, const struct daemon *daemon, const struct job_pin *pins,
+                 int64_t n_pins, struct arena *arena, struct err *err);
+void fds_fini(struct fds *fds);
+/* Fills start->fds. */
+void fds_names(const struct fds *fds, struct msg_child_start *start);
+
+#endif

@@ -1,0 +1,24 @@
+/* submit - a job comes in: read at its top level, its data sets pinned, stored, checked, queued.
+ *
+ * Owns:     nothing beyond the requests that wait for an answer.
+ * Threads:  the loop's.
+ * Errors:   answered to the client with the path into the job.
+ * Lifetime: none of its own.
+ */
+#ifndef DAEMON_SUBMIT_H
+#define DAEMON_SUBMIT_H
+
+#include "daemon/jobs.h"
+
+control_fn submit_on_submit, submit_on_check;
+
+/* Checks a stored job (again, after a restart of the daemon). */
+void submit_check_job(struct job *job);
+/* The request is answered with the job as it is after the next commit of its row. */
+void submit_wait(struct job *job, const struct request *request);
+/* The row is durable: starts the first check, answers who waits. */
+void submit_saved(struct job *job);
+/* The row could not be written: a job that was never stored fails, and its client hears it. */
+void submit_unsaved(struct job *job, int status);
+
+#endif
