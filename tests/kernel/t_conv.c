@@ -261,7 +261,7 @@ START_TEST(test_repeats)
         for (size_t i = 0; (backend = backend_at(i)); i++) {
             struct kernel_conv_desc d = desc_of((size_t)_i);
             d.n = 4;
-            check_repeats(backend, &d, 25);
+            check_repeats(backend, &d, threads == 1 ? 50 : 10);
         }
     }
     kernel_set_threads(1);
