@@ -196,7 +196,7 @@ static void pack_data(const struct direct_shape *shape, const float *w, float *p
 }
 
 VEC8_INLINE void data_block(const int pixels, const int v_count, const struct direct_shape *shape,
-                            const float *dy, const float *w, float *dx)
+                            ptrdiff_t spacing, const float *dy, const float *w, float *dx)
 {
     vec8 acc[DATA_PIXELS][4];
 #pragma GCC unroll 3
@@ -214,7 +214,7 @@ VEC8_INLINE void data_block(const int pixels, const int v_count, const struct di
         }
 #pragma GCC unroll 3
         for (int p = 0; p < pixels; p++) {
-            vec8 value = vec8_set(dy[p * shape->k + k]);
+            vec8 value = vec8_set(dy[p * spacing * shape->k + k]);
 #pragma GCC unroll 4
             for (int v = 0; v < v_count; v++) {
                 acc[p][v] += value * wv[v];
@@ -225,25 +225,24 @@ VEC8_INLINE void data_block(const int pixels, const int v_count, const struct di
     for (int p = 0; p < pixels; p++) {
 #pragma GCC unroll 4
         for (int v = 0; v < v_count; v++) {
-            float *to = dx + p * shape->step + v * 8;
+            float *to = dx + p * spacing * shape->step + v * 8;
             vec8_store(to, vec8_load(to) + acc[p][v]);
         }
     }
 }
 
-#define DATA_CASE(P, V)                                                        \
-    case P:                                                                    \
-        data_block(P, V, shape, dy + ow * shape->k, w, dx + ow * shape->step); \
-        break;
+#define DATA_CASE(P, V) \
+    case P: data_block(P, V, shape, spacing, dy + ow * shape->k, w, dx + ow * shape->step); break;
 
+/* The pixels of a block lie as far apart as they can: neighbours' windows overlap, and a load from
+ * what was just stored in other pieces has to wait for the store. */
 #define DATA_ROW(V)                                                                             \
     static void data_row_##V(const struct direct_shape *shape, const float *dy, const float *w, \
                              float *dx)                                                         \
     {                                                                                           \
-        ptrdiff_t blocks = (shape->out_w + DATA_PIXELS - 1) / DATA_PIXELS;                      \
-        for (ptrdiff_t i = 0; i < blocks; i++) {                                                \
-            ptrdiff_t ow = i * shape->out_w / blocks;                                           \
-            switch ((i + 1) * shape->out_w / blocks - ow) {                                     \
+        ptrdiff_t spacing = (shape->out_w + DATA_PIXELS - 1) / DATA_PIXELS;                     \
+        for (ptrdiff_t ow = 0; ow < spacing; ow++) {                                            \
+            switch ((shape->out_w - ow + spacing - 1) / spacing) {                              \
                 DATA_CASE(1, V)                                                                 \
                 DATA_CASE(2, V)                                                                 \
                 DATA_CASE(3, V)                                                                 \

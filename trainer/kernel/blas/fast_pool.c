@@ -105,29 +105,85 @@ static size_t lanes_of(ptrdiff_t left)
     return left < 8 ? (size_t)left : 8;
 }
 
+static void forward_output(const struct kernel_pool_desc *d, int oh, int ow, const float *x,
+                           float *y, int32_t *where)
+{
+    struct span h = span_of(oh, d->stride_h, d->pad_top, d->pool_h, d->h);
+    struct span w = span_of(ow, d->stride_w, d->pad_left, d->pool_w, d->w);
+    ptrdiff_t at = ((ptrdiff_t)h.at * d->w + w.at) * d->c;
+    ptrdiff_t out = ((ptrdiff_t)oh * d->out_w + ow) * d->c;
+    ptrdiff_t left =
+        (ptrdiff_t)d->h * d->w * d->c - at - ((ptrdiff_t)(h.n - 1) * d->w + w.n - 1) * d->c;
+    ptrdiff_t left_out = (ptrdiff_t)d->out_h * d->out_w * d->c - out;
+    left = left < left_out ? left : left_out;
+    for (int c = 0; c < d->c; c += 8, at += 8, out += 8) {
+        size_t n = lanes_of(left - c);
+        if (d->kind == KERNEL_POOL_MAX && n == 8) {
+            max_block(d, h, w, x + at, 8, y + out, where ? where + out : NULL);
+        } else if (d->kind == KERNEL_POOL_MAX) {
+            max_block(d, h, w, x + at, n, y + out, where ? where + out : NULL);
+        } else {
+            average_block(d, h, w, x + at, n, y + out);
+        }
+    }
+}
+
+/* The usual case, a maximum over 2 x 2 without padding: all taps in registers. */
+static bool is_2x2(const struct kernel_pool_desc *d)
+{
+    return d->kind == KERNEL_POOL_MAX && d->pool_h == 2 && d->pool_w == 2 && d->stride_h == 2 &&
+           d->stride_w == 2 && d->pad_top == 0 && d->pad_left == 0 && 2 * d->out_h <= d->h &&
+           2 * d->out_w <= d->w && (d->c < 8 || d->c % 8 == 0);
+}
+
+VEC8_INLINE void max_2x2(const float *x, ptrdiff_t row, ptrdiff_t cell, float *y, int32_t *where)
+{
+    vec8 best = vec8_load(x);
+    vec8i tap = {0};
+    const float *taps[3] = {x + cell, x + row, x + row + cell};
+#pragma GCC unroll 3
+    for (int t = 0; t < 3; t++) {
+        vec8 value = vec8_load(taps[t]);
+        vec8i more = value > best;
+        best = vec8_select(more, value, best);
+        tap = (vec8i)vec8_select(more, (vec8)((vec8i){0} + (t + 1)), (vec8)tap);
+    }
+    vec8_store(y, best);
+    if (where) {
+        memcpy(where, &tap, sizeof(tap));
+    }
+}
+
+static void forward_2x2(const struct kernel_pool_desc *d, const float *x, float *y, int32_t *where)
+{
+    ptrdiff_t row = (ptrdiff_t)d->w * d->c;
+    ptrdiff_t image = d->h * row;
+    ptrdiff_t image_out = (ptrdiff_t)d->out_h * d->out_w * d->c;
+    for (int oh = 0; oh < d->out_h; oh++) {
+        for (int ow = 0; ow < d->out_w; ow++) {
+            ptrdiff_t at = 2 * oh * row + (ptrdiff_t)2 * ow * d->c;
+            ptrdiff_t out = ((ptrdiff_t)oh * d->out_w + ow) * d->c;
+            if (at + row + d->c + 8 > image || out + 8 > image_out) {
+                forward_output(d, oh, ow, x, y, where);
+                continue;
+            }
+            for (int c = 0; c < d->c; c += 8) {
+                max_2x2(x + at + c, row, d->c, y + out + c, where ? where + out + c : NULL);
+            }
+        }
+    }
+}
+
 static void forward_image(const struct kernel_pool_desc *d, const float *x, float *y,
                           int32_t *where)
 {
+    if (is_2x2(d)) {
+        forward_2x2(d, x, y, where);
+        return;
+    }
     for (int oh = 0; oh < d->out_h; oh++) {
-        struct span h = span_of(oh, d->stride_h, d->pad_top, d->pool_h, d->h);
         for (int ow = 0; ow < d->out_w; ow++) {
-            struct span w = span_of(ow, d->stride_w, d->pad_left, d->pool_w, d->w);
-            const float *cell = x + ((ptrdiff_t)h.at * d->w + w.at) * d->c;
-            ptrdiff_t out = ((ptrdiff_t)oh * d->out_w + ow) * d->c;
-            ptrdiff_t left = x + (ptrdiff_t)d->h * d->w * d->c - cell -
-                             ((ptrdiff_t)(h.n - 1) * d->w + w.n - 1) * d->c;
-            ptrdiff_t left_out = (ptrdiff_t)d->out_h * d->out_w * d->c - out;
-            left = left < left_out ? left : left_out;
-            for (int c = 0; c < d->c; c += 8) {
-                size_t n = lanes_of(left - c);
-                if (d->kind == KERNEL_POOL_MAX && n == 8) {
-                    max_block(d, h, w, cell + c, 8, y + out + c, where ? where + out + c : NULL);
-                } else if (d->kind == KERNEL_POOL_MAX) {
-                    max_block(d, h, w, cell + c, n, y + out + c, where ? where + out + c : NULL);
-                } else {
-                    average_block(d, h, w, cell + c, n, y + out + c);
-                }
-            }
+            forward_output(d, oh, ow, x, y, where);
         }
     }
 }
@@ -180,32 +236,72 @@ VEC8_INLINE vec8 share_of(const struct gradient *gradient, bool is_max, int tap)
     return is_max ? (vec8)((vec8i)gradient->g & mine) : gradient->g;
 }
 
-/* Row r of the windows of one row of outputs, windows apart from each other: each cell is written
- * once, cells in rising order, so that what a vector writes behind its cell is 0 or written again.
- * With 8 channels and more nothing is written behind. */
-VEC8_INLINE void backward_row_apart(const struct kernel_pool_desc *d, const bool is_max, int oh,
-                                    struct span h, int r, const float *dy, const int32_t *where,
-                                    float *dx)
+/* Row r of one output's window, windows apart from each other: each cell is written once, cells in
+ * rising order, so that what a vector writes behind its cell is 0 or written again. With 8 channels
+ * and more nothing is written behind. */
+VEC8_INLINE void backward_cell(const struct kernel_pool_desc *d, const bool is_max, int oh, int ow,
+                               struct span h, int r, const float *dy, const int32_t *where,
+                               float *dx)
 {
     ptrdiff_t image = (ptrdiff_t)d->h * d->w * d->c;
     ptrdiff_t image_out = (ptrdiff_t)d->out_h * d->out_w * d->c;
+    struct span w = span_of(ow, d->stride_w, d->pad_left, d->pool_w, d->w);
+    ptrdiff_t out = ((ptrdiff_t)oh * d->out_w + ow) * d->c;
+    ptrdiff_t at = ((ptrdiff_t)(h.at + r) * d->w + w.at) * d->c;
+    int tap = (h.first + r) * d->pool_w + w.first;
+    for (int c = 0; c < d->c; c += 8, out += 8, at += 8) {
+        size_t real = d->c - c < 8 ? (size_t)(d->c - c) : 8;
+        struct gradient gradient = gradient_of(dy + out, is_max ? where + out : NULL,
+                                               image_out - out, real, (float)(h.n * w.n));
+        bool may_spill = d->c < 8 && image - at - (ptrdiff_t)(w.n - 1) * d->c >= 8;
+        for (int s = 0; s < w.n; s++) {
+            vec8 share = share_of(&gradient, is_max, tap + s);
+            if (real == 8 || may_spill) {
+                vec8_store(dx + at + (ptrdiff_t)s * d->c, share);
+            } else {
+                vec8_store_part(dx + at + (ptrdiff_t)s * d->c, share, real);
+            }
+        }
+    }
+}
+
+static void backward_row_apart(const struct kernel_pool_desc *d, int oh, struct span h, int r,
+                               const float *dy, const int32_t *where, float *dx)
+{
     for (int ow = 0; ow < d->out_w; ow++) {
-        struct span w = span_of(ow, d->stride_w, d->pad_left, d->pool_w, d->w);
-        ptrdiff_t out = ((ptrdiff_t)oh * d->out_w + ow) * d->c;
-        ptrdiff_t at = ((ptrdiff_t)(h.at + r) * d->w + w.at) * d->c;
-        int tap = (h.first + r) * d->pool_w + w.first;
-        for (int c = 0; c < d->c; c += 8, out += 8, at += 8) {
-            size_t real = d->c - c < 8 ? (size_t)(d->c - c) : 8;
-            struct gradient gradient = gradient_of(dy + out, is_max ? where + out : NULL,
-                                                   image_out - out, real, (float)(h.n * w.n));
-            bool may_spill = d->c < 8 && image - at - (ptrdiff_t)(w.n - 1) * d->c >= 8;
-            for (int s = 0; s < w.n; s++) {
-                vec8 share = share_of(&gradient, is_max, tap + s);
-                if (real == 8 || may_spill) {
-                    vec8_store(dx + at + (ptrdiff_t)s * d->c, share);
-                } else {
-                    vec8_store_part(dx + at + (ptrdiff_t)s * d->c, share, real);
-                }
+        if (where) {
+            backward_cell(d, true, oh, ow, h, r, dy, where, dx);
+        } else {
+            backward_cell(d, false, oh, ow, h, r, dy, NULL, dx);
+        }
+    }
+}
+
+static void backward_2x2(const struct kernel_pool_desc *d, const float *dy, const int32_t *where,
+                         float *dx)
+{
+    ptrdiff_t row = (ptrdiff_t)d->w * d->c;
+    ptrdiff_t image = d->h * row;
+    ptrdiff_t image_out = (ptrdiff_t)d->out_h * d->out_w * d->c;
+    static const int32_t ramp[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    vec8i lane;
+    memcpy(&lane, ramp, sizeof(lane));
+    vec8i real = lane < (d->c < 8 ? d->c : 8);
+    for (int line = 0; line < 2 * d->out_h; line++) {
+        for (int ow = 0; ow < d->out_w; ow++) {
+            ptrdiff_t at = line * row + (ptrdiff_t)2 * ow * d->c;
+            ptrdiff_t out = ((ptrdiff_t)(line / 2) * d->out_w + ow) * d->c;
+            if (at + d->c + 8 > image || out + 8 > image_out) {
+                backward_cell(d, true, line / 2, ow, (struct span){line & ~1, 0, 2}, line & 1, dy,
+                              where, dx);
+                continue;
+            }
+            for (int c = 0; c < d->c; c += 8) {
+                vec8i g = (vec8i)vec8_load(dy + out + c) & real;
+                vec8i tap;
+                memcpy(&tap, where + out + c, sizeof(tap));
+                vec8_store(dx + at + c, (vec8)(g & (tap == 2 * (line & 1))));
+                vec8_store(dx + at + d->c + c, (vec8)(g & (tap == 2 * (line & 1) + 1)));
             }
         }
     }
@@ -237,15 +333,19 @@ static void backward_image(const struct kernel_pool_desc *d, const float *dy, co
 {
     ptrdiff_t image = (ptrdiff_t)d->h * d->w * d->c;
     bool is_apart = d->stride_h >= d->pool_h && d->stride_w >= d->pool_w;
-    memset(dx, 0, sizeof(float) * (size_t)image);
+    bool is_small = is_2x2(d);
+    bool is_covered = is_small && 2 * d->out_h == d->h && 2 * d->out_w == d->w;
+    if (!is_covered) {
+        memset(dx, 0, sizeof(float) * (size_t)image);
+    }
+    if (is_small) {
+        backward_2x2(d, dy, where, dx);
+        return;
+    }
     for (int oh = 0; oh < d->out_h; oh++) {
         struct span h = span_of(oh, d->stride_h, d->pad_top, d->pool_h, d->h);
         for (int r = 0; is_apart && r < h.n; r++) {
-            if (where) {
-                backward_row_apart(d, true, oh, h, r, dy, where, dx);
-            } else {
-                backward_row_apart(d, false, oh, h, r, dy, NULL, dx);
-            }
+            backward_row_apart(d, oh, h, r, dy, where, dx);
         }
         for (int ow = 0; !is_apart && ow < d->out_w; ow++) {
             struct span w = span_of(ow, d->stride_w, d->pad_left, d->pool_w, d->w);
