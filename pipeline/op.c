@@ -1,0 +1,300 @@
+#include "pipeline/op.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPS_MAX = 64, NAME_MAX_ = 96 };
+
+void *op_scratch_need(struct op_scratch *scratch, size_t bytes)
+{
+    if (bytes > scratch->bytes) {
+        free(scratch->data);
+        scratch->bytes = (bytes + bytes / 2 + 63) / 64 * 64;
+        scratch->data = aligned_alloc(64, scratch->bytes);
+        if (scratch->data == NULL) {
+            BUG("no memory for %zu bytes of scratch", scratch->bytes);
+        }
+    }
+    return scratch->data;
+}
+
+void op_scratch_fini(struct op_scratch *scratch)
+{
+    free(scratch->data);
+    *scratch = (struct op_scratch){0};
+}
+
+const struct op_desc *op_find(const char *name)
+{
+    for (const struct op_desc *const *row = op_table; *row != NULL; row++) {
+        if (strcmp((*row)->name, name) == 0) {
+            return *row;
+        }
+    }
+    return NULL;
+}
+
+const char *op_nearest(const char *name)
+{
+    const char *names[OPS_MAX];
+    size_t n = 0;
+    for (; op_table[n] != NULL; n++) {
+        BUG_ON(n == OPS_MAX);
+        names[n] = op_table[n]->name;
+    }
+    return err_nearest(name, names, n);
+}
+
+/* What every op takes beside its own rows; Keras writes these into its configs. */
+struct common {
+    const char *name;
+    const struct doc *seed, *dtype, *data_format, *trainable;
+};
+static const struct opt common_options[] = {
+    OPT_STR_ROW(common, name, NULL, "Name of the op; its draws depend on it.", .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(common, seed, "Seed of this op instead of the job's.", .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(common, dtype, "Accepted; ops compute in float32.", .flags = OPT_NULLABLE | OPT_IGNORED),
+    OPT_DOC_ROW(common, data_format, "channels_last only.", .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(common, trainable, "Accepted; an op learns nothing.", .flags = OPT_NULLABLE | OPT_IGNORED),
+    OPT_END_ROW,
+};
+
+static bool is_common(const struct op_desc *desc, const char *key)
+{
+    return opt_find(common_options, key) != NULL && opt_find(desc->options, key) == NULL;
+}
+
+static int read_options(const struct op_desc *desc, const struct doc *options, void *ctx, struct common *common,
+                        struct arena *arena, struct err *err)
+{
+    struct doc *own = doc_new(arena), *shared = doc_new(arena);
+    doc_set_map(own);
+    doc_set_map(shared);
+    if (options != NULL && options->type != DOC_MAP && options->type != DOC_NULL) {
+        return err_set(err, ERR_INVALID, "takes a map of options");
+    }
+    for (size_t i = 0; options != NULL && options->type == DOC_MAP && i < options->n; i++) {
+        const struct doc_pair *pair = &options->pairs[i];
+        *doc_put(is_common(desc, pair->key) ? shared : own, arena, pair->key) = pair->value;
+    }
+    int r = opt_read(common_options, common, shared, arena, err);
+    r = r < 0 ? r : opt_read(desc->options, ctx, own, arena, err);
+    if (r < 0) {
+        return r;
+    }
+    if (common->data_format != NULL &&
+        (common->data_format->type != DOC_STR || strcmp(common->data_format->str, "channels_last") != 0)) {
+        return err_set_at(err, ERR_UNSUPPORTED, "data_format", "images are channels_last here");
+    }
+    if (common->seed != NULL && (common->seed->type != DOC_INT || common->seed->i < 0)) {
+        return err_set_at(err, ERR_INVALID, "seed", "takes a whole number from 0");
+    }
+    return 0;
+}
+
+/* RandomFlip -> random_flip, as Keras names layers. */
+static void snake(const char *name, char *buf, size_t size)
+{
+    size_t n = 0;
+    for (size_t i = 0; name[i] != '\0' && n + 2 < size; i++) {
+        const bool upper = isupper((unsigned char)name[i]) != 0;
+        if (upper && i > 0 && !isupper((unsigned char)name[i - 1])) {
+            buf[n++] = '_';
+        }
+        buf[n++] = (char)tolower((unsigned char)name[i]);
+    }
+    buf[n] = '\0';
+}
+
+static const char *name_of(const struct op_desc *desc, const char *given, struct op_names *names, struct arena *arena)
+{
+    char buf[NAME_MAX_];
+    size_t row = 0;
+    while (op_table[row] != desc && op_table[row] != NULL) {
+        row++;
+    }
+    BUG_ON(row >= sizeof names->n / sizeof names->n[0]);
+    if (given != NULL) {
+        return given;
+    }
+    const int count = names->n[row]++;
+    snake(desc->name, buf, sizeof buf);
+    return count == 0 ? arena_strdup(arena, buf) : arena_printf(arena, "%s_%d", buf, count);
+}
+
+int op_make(const struct op_desc *desc, const struct doc *options, struct op_names *names, struct arena *arena, struct op *ret,
+            struct err *err)
+{
+    struct common common;
+    void *ctx = arena_alloc(arena, desc->ctx_size > 0 ? desc->ctx_size : 1);
+    int r = read_options(desc, options, ctx, &common, arena, err);
+    if (r == 0 && desc->init != NULL) {
+        r = desc->init(ctx, arena, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    *ret = (struct op){.desc = desc, .ctx = ctx, .name = name_of(desc, common.name, names, arena)};
+    ret->id = rng_id(ret->name);
+    ret->has_seed = common.seed != NULL;
+    ret->seed = ret->has_seed ? (uint64_t)common.seed->i : 0;
+    return 0;
+}
+
+int op_read(const struct doc *doc, struct op_names *names, struct arena *arena, struct op *ret, struct err *err)
+{
+    const char *name;
+    const struct doc *options;
+    int r = opt_named(doc, &name, &options, err);
+    if (r < 0) {
+        return r;
+    }
+    const struct op_desc *desc = op_find(name);
+    if (desc == NULL) {
+        const char *nearest = op_nearest(name);
+        return err_set_at(err, ERR_UNKNOWN, name, "there is no op '%.64s'%s%s%s", name, nearest ? "; did you mean '" : "",
+                          nearest ? nearest : "", nearest ? "'?" : "");
+    }
+    r = op_make(desc, options, names, arena, ret, err);
+    if (r < 0) {
+        err_prefix(err, "%s", name);
+    }
+    return r;
+}
+
+static int spec_out(const struct op *op, const struct op_spec *in, struct op_spec *out, struct err *err)
+{
+    if ((op->desc->flags & OP_GEOMETRIC) != 0) {
+        int r = op_check_image(in, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    *out = *in;
+    out->dtype = DTYPE_F32;
+    return op->desc->check != NULL ? op->desc->check(op->ctx, in, out, err) : 0;
+}
+
+int op_check(struct op *op, const struct op_spec *in, struct err *err)
+{
+    op->in = *in;
+    int r = spec_out(op, in, &op->out, err);
+    if (r < 0) {
+        err_prefix(err, "%s", op->desc->name);
+    }
+    return r;
+}
+
+int op_params(const struct op_desc *desc)
+{
+    int n = 0;
+    for (const struct op_param *p = desc->params; p != NULL && p->name != NULL; p++) {
+        n += p->n;
+    }
+    BUG_ON(n > OP_PARAMS_MAX);
+    return n;
+}
+
+void op_draw(const struct op *op, const struct op_spec *in, const struct op_key *key, float params[OP_PARAMS_MAX])
+{
+    if (op->desc->draw != NULL) {
+        struct rng rng;
+        rng_init(&rng, op->has_seed ? op->seed : key->seed, op->id, key->epoch, key->position);
+        op->desc->draw(op->ctx, in, &rng, params);
+    }
+}
+
+int op_run_given(const struct op *op, const float *params, const struct op_key *key, const struct tensor *in,
+                 struct tensor *out, struct op_scratch *scratch, struct err *err)
+{
+    const struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
+    struct op_spec got;
+    int r = spec_out(op, &spec, &got, err);
+    if (r < 0) {
+        return r;
+    }
+    out->dtype = got.dtype;
+    out->shape = got.shape;
+    if ((op->desc->flags & OP_GEOMETRIC) == 0) {
+        return op->desc->run(op->ctx, params, key, in, out, scratch, err);
+    }
+    const struct affine_image image = {in->dtype, in->shape.d[0], in->shape.d[1], in->shape.d[2], in->data};
+    struct affine affine;
+    op->desc->affine(op->ctx, params, image.height, image.width, &affine);
+    affine_run(&affine, &image, out->data);
+    return 0;
+}
+
+int op_run(const struct op *op, const struct op_key *key, const struct tensor *in, struct tensor *out,
+           struct op_scratch *scratch, struct err *err)
+{
+    float params[OP_PARAMS_MAX] = {0};
+    const struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
+    op_draw(op, &spec, key, params);
+    return op_run_given(op, params, key, in, out, scratch, err);
+}
+
+void op_factor(const struct opt_floats *given, double low, float ret[2])
+{
+    const double a = given->v[0], b = given->n > 1 ? given->v[1] : given->v[0];
+    const double lo = given->n > 1 ? (a < b ? a : b) : -(a < 0 ? -a : a);
+    const double hi = given->n > 1 ? (a < b ? b : a) : (a < 0 ? -a : a);
+    ret[0] = (float)(lo < low && given->n == 1 ? low : lo);
+    ret[1] = (float)hi;
+}
+
+int op_check_image(const struct op_spec *in, struct err *err)
+{
+    char text[128];
+    op_shape_text(in, text, sizeof text);
+    if (in->shape.rank != 3) {
+        return err_set(err, ERR_SHAPE, "takes images (height, width, channels), not %s", text);
+    }
+    if (in->dtype != DTYPE_U8 && in->dtype != DTYPE_F32) {
+        return err_set(err, ERR_SHAPE, "takes uint8 or float32, not %s; put Rescaling before it", text);
+    }
+    return 0;
+}
+
+void op_shape_text(const struct op_spec *spec, char *buf, size_t size)
+{
+    char shape[96];
+    shape_format(&spec->shape, shape, sizeof shape);
+    (void)snprintf(buf, size, "%s %s", dtype_name(spec->dtype), shape);
+}
+
+#define CONVERT(type)                                   \
+    for (int64_t i = 0; i < n; i++) {                   \
+        out[i] = (float)((const type *)in->data)[i];    \
+    }                                                   \
+    break
+
+void op_to_floats(const struct tensor *in, int64_t n, float *out)
+{
+    switch (in->dtype) {
+    case DTYPE_BOOL:
+    case DTYPE_U8: CONVERT(uint8_t);
+    case DTYPE_I8: CONVERT(int8_t);
+    case DTYPE_U16: CONVERT(uint16_t);
+    case DTYPE_I16: CONVERT(int16_t);
+    case DTYPE_I32: CONVERT(int32_t);
+    case DTYPE_I64: CONVERT(int64_t);
+    case DTYPE_F32: memcpy(out, in->data, (size_t)n * sizeof *out); break;
+    case DTYPE_F64: CONVERT(double);
+    case DTYPE_MAX_: BUG("no element type");
+    }
+}
+
+void op_reference(struct buf *out)
+{
+    for (const struct op_desc *const *row = op_table; *row != NULL; row++) {
+        buf_printf(out, "## %s\n\n%s%s\n\n", (*row)->name, (*row)->summary,
+                   ((*row)->flags & OP_RANDOM) != 0 ? " Random: only in training." : "");
+        opt_reference((*row)->options, out);
+        buf_puts(out, "\n");
+    }
+    buf_puts(out, "## Options of every op\n\n");
+    opt_reference(common_options, out);
+}

@@ -1,0 +1,248 @@
+#include "pipeline/pipeline.h"
+
+#include <string.h>
+
+#include "pipeline/pipeline_impl.h"
+
+/* Rises with every change of what an op, a fusion or a permutation gives. */
+enum { NUMERICS_VERSION = 1 };
+
+static const char *const stream_names[PIPELINE_STREAM_MAX_] = {"train", "validation"};
+
+static const struct pipeline_manifest *find_manifest(const struct pipeline_store *store, const char *dataset)
+{
+    for (int i = 0; i < store->n_manifests; i++) {
+        if (strcmp(store->manifests[i].dataset, dataset) == 0) {
+            return &store->manifests[i];
+        }
+    }
+    return NULL;
+}
+
+static int open_source(struct source *ret, const struct job_stream *stream, const char *name, const struct pipeline_store *store,
+                       struct arena *arena, struct err *err)
+{
+    const struct pipeline_manifest *manifest = find_manifest(store, stream->dataset);
+    if (manifest == NULL) {
+        err_set(err, ERR_NOT_FOUND, "there is no data set '%s'", stream->dataset);
+        err_prefix(err, "data.%s.dataset", name);
+        return ERR_NOT_FOUND;
+    }
+    const struct source_store files = {.blobs_fd = store->blobs_fd,
+                                       .dataset = stream->dataset,
+                                       .files = doc_get(manifest->files, "files"),
+                                       .split = stream->split};
+    int r = source_open(ret, doc_str(manifest->files, "kind", "auto"), &files, arena, err);
+    if (r < 0) {
+        err_prefix(err, "data.%s", name);
+    }
+    return r;
+}
+
+static int compile_stream(struct pipeline *p, int which, const struct pipeline_store *store, struct arena *arena, struct err *err)
+{
+    const struct job_spec *job = p->job;
+    const struct job_stream *stream = which == PIPELINE_TRAIN ? &job->data.train : &job->data.validation;
+    const bool is_own = which == PIPELINE_VALIDATION && job->validation_pipeline != NULL;
+    const struct stream_want want = {
+        .stages = is_own ? job->validation_pipeline : job->pipeline,
+        .path = is_own ? "validation_pipeline" : "pipeline",
+        .is_training = which == PIPELINE_TRAIN || is_own,
+        .seed = (uint64_t)job->fit.seed,
+        .epochs = job->fit.epochs > 0 ? job->fit.epochs : 1,
+        .steps_per_epoch = which == PIPELINE_TRAIN ? job->fit.steps_per_epoch : 0,
+    };
+    int r = open_source(&p->sources[which], stream, stream_names[which], store, arena, err);
+    r = r < 0 ? r : stream_compile(&p->streams[which], &p->sources[which], &want, arena, err);
+    p->has[which] = r == 0;
+    return r;
+}
+
+static int compile_predict(struct pipeline *p, struct arena *arena, struct err *err)
+{
+    const struct stream_want want = {
+        .stages = p->job->validation_pipeline != NULL ? p->job->validation_pipeline : p->job->pipeline,
+        .path = p->job->validation_pipeline != NULL ? "validation_pipeline" : "pipeline",
+        .seed = (uint64_t)p->job->fit.seed,
+        .epochs = 1,
+    };
+    return stream_compile(&p->predict, &p->sources[PIPELINE_TRAIN], &want, arena, err);
+}
+
+static bool same_spec(const struct op_spec *a, const struct op_spec *b)
+{
+    return a->dtype == b->dtype && shape_equal(&a->shape, &b->shape);
+}
+
+static int check_streams(const struct pipeline *p, struct err *err)
+{
+    const struct op_spec *train = &p->streams[PIPELINE_TRAIN].x, *validation = &p->streams[PIPELINE_VALIDATION].x;
+    if (p->has[PIPELINE_VALIDATION] && !same_spec(train, validation)) {
+        char a[128], b[128];
+        op_shape_text(train, a, sizeof a);
+        op_shape_text(validation, b, sizeof b);
+        return err_set_at(err, ERR_SHAPE, "data.validation", "the validation stream makes %s, the training stream %s", b, a);
+    }
+    return 0;
+}
+
+static void put_doc(struct doc *map, struct arena *arena, const char *key, const struct doc *value)
+{
+    if (value != NULL) {
+        doc_copy(doc_put(map, arena, key), arena, value);
+    }
+}
+
+static void put_stream(struct doc *list, struct arena *arena, const struct job_stream *stream, const struct pipeline_store *store)
+{
+    struct doc *map = doc_push(list, arena);
+    doc_set_map(map);
+    if (stream->dataset != NULL) {
+        doc_put_str(map, arena, "split", stream->split);
+        const struct pipeline_manifest *manifest = find_manifest(store, stream->dataset);
+        put_doc(map, arena, "manifest", manifest != NULL ? manifest->files : NULL);
+    }
+}
+
+static void make_id(struct pipeline *p, const struct pipeline_store *store)
+{
+    struct arena arena;
+    struct buf text = {0};
+    arena_init(&arena);
+    struct doc *root = doc_new(&arena);
+    doc_set_map(root);
+    doc_put_int(root, &arena, "numerics", NUMERICS_VERSION);
+    doc_put_int(root, &arena, "seed", p->job->fit.seed);
+    doc_put_int(root, &arena, "steps_per_epoch", p->job->fit.steps_per_epoch);
+    doc_put_int(root, &arena, "on_error", p->on_error);
+    put_doc(root, &arena, "pipeline", p->job->pipeline);
+    put_doc(root, &arena, "validation_pipeline", p->job->validation_pipeline);
+    struct doc *data = doc_put(root, &arena, "data");
+    doc_set_list(data);
+    put_stream(data, &arena, &p->job->data.train, store);
+    put_stream(data, &arena, &p->job->data.validation, store);
+    doc_write_canonical(root, &text);
+    hash_bytes(text.data, text.size, p->id);
+    buf_fini(&text);
+    arena_fini(&arena);
+}
+
+int pipeline_compile(const struct job_spec *job, const struct pipeline_store *store, struct arena *arena,
+                     struct pipeline **ret, struct err *err)
+{
+    if (job->data.train.dataset == NULL) {
+        return err_set_at(err, ERR_MISSING, "data.train", "a job names the data set it trains on");
+    }
+    struct pipeline *p = ARENA_NEW(arena, struct pipeline);
+    p->job = job;
+    p->on_error = job->data.on_error;
+    int r = compile_stream(p, PIPELINE_TRAIN, store, arena, err);
+    if (r == 0 && job->data.validation.dataset != NULL) {
+        r = compile_stream(p, PIPELINE_VALIDATION, store, arena, err);
+    }
+    r = r < 0 ? r : compile_predict(p, arena, err);
+    r = r < 0 ? r : check_streams(p, err);
+    if (r < 0) {
+        pipeline_destroy(p);
+        return r;
+    }
+    make_id(p, store);
+    *ret = p;
+    return 0;
+}
+
+void pipeline_destroy(struct pipeline *pipeline)
+{
+    if (pipeline != NULL) {
+        for (int i = 0; i < PIPELINE_STREAM_MAX_; i++) {
+            source_close(&pipeline->sources[i]);
+        }
+        stream_buffers_fini(&pipeline->buffers);
+    }
+}
+
+static void put_field(struct doc *fields, struct arena *arena, const char *name, const char *kind, const struct op_spec *spec)
+{
+    struct doc *field = doc_push(fields, arena);
+    doc_set_map(field);
+    doc_put_str(field, arena, "name", name);
+    doc_put_str(field, arena, "kind", kind);
+    doc_put_str(field, arena, "dtype", dtype_name(spec->dtype));
+    struct doc *shape = doc_put(field, arena, "shape");
+    doc_set_list(shape);
+    for (int i = 0; i < spec->shape.rank; i++) {
+        doc_set_int(doc_push(shape, arena), spec->shape.d[i]);
+    }
+}
+
+static void put_plan(const struct pipeline *p, int which, struct doc *map, struct arena *arena)
+{
+    static const struct op_spec label = {.dtype = DTYPE_I64};
+    const struct stream *s = &p->streams[which];
+    const struct job_stream *data = which == PIPELINE_TRAIN ? &p->job->data.train : &p->job->data.validation;
+    doc_set_map(map);
+    doc_put_str(map, arena, "dataset", data->dataset);
+    doc_put_str(map, arena, "split", data->split);
+    doc_put_int(map, arena, "samples", s->rows);
+    doc_put_int(map, arena, "dataset_samples", s->source->samples);
+    doc_put_int(map, arena, "batch", s->batch);
+    doc_put_int(map, arena, "steps", s->steps);
+    doc_put_bool(map, arena, "repeat", s->is_endless);
+    doc_put_int(map, arena, "prefetch", s->prefetch);
+    struct doc *fields = doc_put(map, arena, "fields");
+    doc_set_list(fields);
+    put_field(fields, arena, "x", s->source->kind, &s->x);
+    put_field(fields, arena, "y", "label", &label);
+    struct doc *nodes = doc_put(map, arena, "ops");
+    doc_set_list(nodes);
+    for (int i = 0; i < s->n_nodes; i++) {
+        doc_set_str(doc_push(nodes, arena), arena, s->nodes[i].name);
+    }
+}
+
+void pipeline_plan(const struct pipeline *pipeline, struct doc *map, struct arena *arena)
+{
+    size_t slab_bytes = 0;
+    doc_set_map(map);
+    doc_put_str(map, arena, "pipeline", pipeline->id);
+    struct doc *streams = doc_put(map, arena, "streams");
+    doc_set_map(streams);
+    for (int i = 0; i < PIPELINE_STREAM_MAX_; i++) {
+        struct slab_layout layout;
+        if (pipeline->has[i]) {
+            struct doc *stream = doc_put(streams, arena, stream_names[i]);
+            put_plan(pipeline, i, stream, arena);
+            if (slab_layout(stream, arena, &layout, NULL) == 0 && layout.slab_bytes > slab_bytes) {
+                slab_bytes = layout.slab_bytes;
+            }
+        }
+    }
+    const struct source *source = &pipeline->sources[PIPELINE_TRAIN];
+    struct doc *classes = doc_put(map, arena, "classes");
+    doc_set_list(classes);
+    for (int64_t i = 0; i < source->n_classes; i++) {
+        doc_set_str(doc_push(classes, arena), arena, source->classes[i]);
+    }
+    doc_put_int(map, arena, "n_classes", source->n_classes);
+    doc_put_int(map, arena, "slab_bytes", (int64_t)slab_bytes);
+}
+
+const char *pipeline_id(const struct pipeline *pipeline)
+{
+    return pipeline->id;
+}
+
+bool pipeline_has(const struct pipeline *pipeline, enum pipeline_stream stream)
+{
+    return pipeline->has[stream];
+}
+
+int64_t pipeline_steps(const struct pipeline *pipeline, enum pipeline_stream stream)
+{
+    return pipeline->streams[stream].steps;
+}
+
+int64_t pipeline_rows(const struct pipeline *pipeline, enum pipeline_stream stream, int64_t step)
+{
+    return stream_rows(&pipeline->streams[stream], step);
+}

@@ -1,0 +1,20 @@
+/* pipeline_impl - what pipeline.c compiles and pipeline_run.c runs; no one else includes it. */
+#ifndef PIPELINE_PIPELINE_IMPL_H
+#define PIPELINE_PIPELINE_IMPL_H
+
+#include "base/hash.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/stream.h"
+
+struct pipeline {
+    const struct job_spec *job;
+    int on_error; /* enum job_on_error */
+    struct source sources[PIPELINE_STREAM_MAX_];
+    struct stream streams[PIPELINE_STREAM_MAX_];
+    bool has[PIPELINE_STREAM_MAX_];
+    struct stream predict; /* the deterministic part, on the training source */
+    struct stream_buffers buffers;
+    char id[HASH_ID_TEXT];
+};
+
+#endif

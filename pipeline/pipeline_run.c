@@ -1,0 +1,251 @@
+/* pipeline_run - makes the rows of a chunk; nothing here depends on what was made before. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/pipeline_impl.h"
+
+/* How far on-error: replace looks for a good sample, and every how manieth row of a long chunk is timed. */
+enum { REPLACE_MAX = 1024, TIMED_EVERY = 8 };
+
+struct chunk {
+    struct pipeline *pipeline;
+    struct stream *stream;
+    const struct msg_chunk_make *make;
+    unsigned char *x, *y, *sample, *ok; /* of row 0 */
+    size_t row_bytes;
+    struct arena *arena;
+    struct msg_chunk_bad *bad;
+    size_t n_bad;
+};
+
+static const struct slab_field *field(const struct slab_layout *layout, const char *name, size_t row_bytes)
+{
+    for (int i = 0; i < layout->n_fields; i++) {
+        if (strcmp(layout->fields[i].name, name) == 0) {
+            BUG_ON(layout->fields[i].row_bytes != row_bytes);
+            return &layout->fields[i];
+        }
+    }
+    BUG("the layout of a batch has no field '%s'", name);
+}
+
+static bool is_skipped(const struct msg_chunk_make *make, int64_t row)
+{
+    for (size_t i = 0; i < make->skip.n; i++) {
+        if (make->skip.v[i] == row) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is it the sample's fault? The machine's are nobody's sample. */
+static bool is_bad_sample(int code)
+{
+    return code == ERR_DATA || code == ERR_CORRUPT || code == ERR_LIMIT || code == ERR_SHAPE || code == ERR_UNSUPPORTED ||
+           code == ERR_NOT_FINITE;
+}
+
+static int check_sample(const struct source *source, const struct tensor *x, struct err *err)
+{
+    if (source->is_varying || shape_equal(&x->shape, &source->x.shape)) {
+        return 0;
+    }
+    char a[96], b[96];
+    shape_format(&x->shape, a, sizeof a);
+    shape_format(&source->x.shape, b, sizeof b);
+    return err_set(err, ERR_SHAPE, "is %s, the others %s", a, b);
+}
+
+/* With an op that takes any size, check_sample lets every shape through; without one all are as the first. */
+static bool takes_any(const struct stream *stream)
+{
+    return stream->n_ops > 0 && stream->ops[0].op.in.shape.rank == 3 && stream->ops[0].op.in.shape.d[0] < 0;
+}
+
+static int make_sample(struct pipeline *p, struct stream *stream, const struct stream_places *places, int64_t weight, void *row,
+                       int64_t *ret_label, struct err *err)
+{
+    struct source_sample sample;
+    const int64_t begin = weight > 0 ? clock_us() : 0;
+    int r = source_read(stream->source, places->at[0].position, &sample, err);
+    if (r == 0 && !takes_any(stream)) {
+        struct source fixed = *stream->source;
+        fixed.is_varying = false;
+        r = check_sample(&fixed, &sample.x, err);
+    }
+    if (weight > 0) {
+        stream->source_us += (clock_us() - begin) * weight;
+    }
+    if (r < 0) {
+        return r;
+    }
+    *ret_label = sample.label;
+    return stream_apply(stream, &sample.x, places, &p->buffers, weight, row, err);
+}
+
+static void record(struct chunk *c, int64_t row, int64_t sample, const struct err *err)
+{
+    if (c->bad == NULL) {
+        c->bad = arena_array(c->arena, (size_t)(c->make->end - c->make->begin), sizeof *c->bad);
+    }
+    c->bad[c->n_bad++] = (struct msg_chunk_bad){
+        .row = row,
+        .sample = sample,
+        .path = arena_strdup(c->arena, c->stream->source->desc->path(c->stream->source, sample)),
+        .reason = arena_strdup(c->arena, err->text),
+    };
+}
+
+static int refuse(const struct chunk *c, int64_t sample, int code, const struct err *found, struct err *err)
+{
+    const char *path = c->stream->source->desc->path(c->stream->source, sample);
+    return is_bad_sample(code) ? err_set_at(err, ERR_DATA, path, "%s", found->text)
+                               : err_set_at(err, code, path, "%s", found->text);
+}
+
+/* The next good sample of the stream's order, the epoch's end followed by its beginning. */
+static int replace(struct chunk *c, int64_t row, int64_t *ret_label, int64_t *ret_sample, struct err *err)
+{
+    const struct msg_chunk_make *make = c->make;
+    for (int64_t ahead = 1; ahead < REPLACE_MAX && ahead < c->stream->rows; ahead++) {
+        struct stream_places places;
+        stream_place_next(c->stream, make->epoch, make->step, row, ahead, &places);
+        int r = make_sample(c->pipeline, c->stream, &places, 0, c->x + (size_t)row * c->row_bytes, ret_label, err);
+        if (r == 0 || !is_bad_sample(r)) {
+            *ret_sample = places.at[0].position;
+            return r;
+        }
+    }
+    return ERR_DATA;
+}
+
+static void put_row(struct chunk *c, int64_t row, int64_t label, int64_t sample, bool is_ok)
+{
+    memcpy(c->y + (size_t)row * sizeof label, &label, sizeof label);
+    memcpy(c->sample + (size_t)row * sizeof sample, &sample, sizeof sample);
+    c->ok[row] = is_ok;
+    if (!is_ok) {
+        memset(c->x + (size_t)row * c->row_bytes, 0, c->row_bytes);
+    }
+}
+
+static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *err)
+{
+    struct stream_places places;
+    struct err found = {0};
+    int64_t label = 0;
+    stream_place(c->stream, c->make->epoch, c->make->step, row, &places);
+    const int64_t sample = places.at[0].position;
+    if (is_skipped(c->make, row)) {
+        put_row(c, row, 0, sample, false);
+        return 0;
+    }
+    int r = make_sample(c->pipeline, c->stream, &places, weight, c->x + (size_t)row * c->row_bytes, &label, &found);
+    if (r == 0) {
+        put_row(c, row, label, sample, true);
+        return 0;
+    }
+    if (!is_bad_sample(r) || c->pipeline->on_error == JOB_ON_ERROR_FAIL) {
+        return refuse(c, sample, r, &found, err);
+    }
+    record(c, row, sample, &found);
+    if (c->pipeline->on_error == JOB_ON_ERROR_REPLACE) {
+        int64_t other = sample;
+        r = replace(c, row, &label, &other, &found);
+        if (r == 0) {
+            put_row(c, row, label, other, true);
+            return 0;
+        }
+        if (!is_bad_sample(r)) {
+            return refuse(c, other, r, &found, err);
+        }
+    }
+    put_row(c, row, 0, sample, false);
+    return 0;
+}
+
+int pipeline_run(struct pipeline *pipeline, const struct msg_chunk_make *chunk, const struct slab_layout *layout,
+                 unsigned char *slab, struct pipeline_progress *progress, struct arena *arena,
+                 struct opt_groups *ret_bad, struct err *err)
+{
+    if (chunk->stream < 0 || chunk->stream >= PIPELINE_STREAM_MAX_ || !pipeline->has[chunk->stream]) {
+        return err_set(err, ERR_INVALID, "there is no stream %lld", (long long)chunk->stream);
+    }
+    struct stream *stream = &pipeline->streams[chunk->stream];
+    if (chunk->epoch < 0 || chunk->step < 0 || chunk->step >= stream->steps || chunk->begin < 0 ||
+        chunk->begin > chunk->end || chunk->end > stream_rows(stream, chunk->step)) {
+        return err_set(err, ERR_RANGE, "rows %lld to %lld of step %lld: the stream has %lld steps of %lld rows",
+                       (long long)chunk->begin, (long long)chunk->end, (long long)chunk->step, (long long)stream->steps,
+                       (long long)stream->batch);
+    }
+    struct chunk c = {.pipeline = pipeline,
+                      .stream = stream,
+                      .make = chunk,
+                      .x = slab + field(layout, "x", stream->row_bytes)->offset,
+                      .y = slab + field(layout, "y", sizeof(int64_t))->offset,
+                      .sample = slab + field(layout, "__sample", sizeof(int64_t))->offset,
+                      .ok = slab + field(layout, "__ok", 1)->offset,
+                      .row_bytes = stream->row_bytes,
+                      .arena = arena};
+    const int64_t every = chunk->end - chunk->begin >= 4 * TIMED_EVERY ? TIMED_EVERY : 1;
+    int r = 0;
+    for (int64_t row = chunk->begin; row < chunk->end && r == 0; row++) {
+        if (progress != NULL && progress->in_flight != NULL) {
+            atomic_store_explicit(&progress->in_flight->row, row, memory_order_release);
+        }
+        r = make_row(&c, row, (row - chunk->begin) % every == 0 ? every : 0, err);
+        if (progress != NULL && progress->in_flight != NULL) {
+            atomic_fetch_add_explicit(&progress->in_flight->samples, 1, memory_order_release);
+        }
+    }
+    if (progress != NULL && progress->in_flight != NULL) {
+        atomic_store_explicit(&progress->in_flight->row, -1, memory_order_release);
+    }
+    *ret_bad = (struct opt_groups){.v = c.bad, .n = c.n_bad};
+    return r;
+}
+
+static void add_time(struct doc *map, struct arena *arena, const char *name, int64_t *us)
+{
+    if (*us > 0) {
+        doc_put_int(map, arena, name, doc_int(map, name, 0) + *us);
+        *us = 0;
+    }
+}
+
+void pipeline_stage_times(struct pipeline *pipeline, struct doc *map, struct arena *arena)
+{
+    doc_set_map(map);
+    for (int i = 0; i < PIPELINE_STREAM_MAX_; i++) {
+        struct stream *stream = &pipeline->streams[i];
+        add_time(map, arena, "source", &stream->source_us);
+        for (int k = 0; k < stream->n_nodes; k++) {
+            add_time(map, arena, stream->nodes[k].name, &stream->nodes[k].us);
+        }
+    }
+}
+
+int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stream, int64_t sample, void *ret_row,
+                            int64_t *ret_label, struct err *err)
+{
+    if (!pipeline->has[stream]) {
+        return err_set(err, ERR_NOT_FOUND, "the job has no such stream");
+    }
+    struct stream predict = pipeline->predict;
+    struct stream_places places = {.at[0] = {.position = sample}};
+    predict.source = pipeline->streams[stream].source;
+    if (sample < 0 || sample >= predict.source->samples) {
+        return err_set(err, ERR_RANGE, "row %lld: the data set has %lld", (long long)sample, (long long)predict.source->samples);
+    }
+    return make_sample(pipeline, &predict, &places, 0, ret_row, ret_label, err);
+}
+
+int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t size, void *ret_row, struct err *err)
+{
+    const struct source *source = pipeline->predict.source;
+    (void)data, (void)size, (void)ret_row;
+    return err_set(err, ERR_UNSUPPORTED, "files cannot be predicted with data of kind %s", source->desc->name);
+}

@@ -1,0 +1,104 @@
+#include "pipeline/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+
+static const struct source_desc *find(const char *kind, const struct doc *files)
+{
+    for (const struct source_desc *const *row = source_table; *row != NULL; row++) {
+        if (strcmp(kind, "auto") == 0 ? (*row)->claims(files) : strcmp((*row)->name, kind) == 0) {
+            return *row;
+        }
+    }
+    return NULL;
+}
+
+int source_open(struct source *ret, const char *kind, const struct source_store *store, struct arena *arena, struct err *err)
+{
+    *ret = (struct source){.kind = "numeric"};
+    if (store->files == NULL || store->files->type != DOC_LIST) {
+        return err_set(err, ERR_CORRUPT, "data set '%s' has no list of files", store->dataset);
+    }
+    const struct source_desc *desc = find(kind, store->files);
+    if (desc == NULL) {
+        return err_set(err, ERR_UNSUPPORTED, "data set '%s' of kind '%s' is none that can be read: there are idx and images",
+                       store->dataset, kind);
+    }
+    ret->ctx = arena_alloc(arena, desc->ctx_size);
+    ret->desc = desc;
+    int r = desc->open(ret, store, arena, err);
+    if (r == 0 && ret->samples == 0) {
+        r = err_set(err, ERR_DATA, "data set '%s' has no samples%s%s", store->dataset, store->split ? " in split " : "",
+                    store->split ? store->split : "");
+    }
+    if (r < 0) {
+        source_close(ret);
+    }
+    return r;
+}
+
+void source_close(struct source *source)
+{
+    if (source != NULL && source->desc != NULL) {
+        source->desc->close(source);
+        source->desc = NULL;
+    }
+}
+
+/* An id names a file below the folder of blobs; anything but hex digits is no id. */
+static bool blob_name(const char *id, char name[HASH_ID_TEXT + 3])
+{
+    const size_t n = strlen(id);
+    if (n < 2 || n >= HASH_ID_TEXT || strspn(id, "0123456789abcdef") != n) {
+        return false;
+    }
+    (void)snprintf(name, HASH_ID_TEXT + 3, "%.2s/%s", id, id);
+    return true;
+}
+
+int source_open_blob(const struct source_store *store, const struct doc *file, int *ret_fd, struct err *err)
+{
+    char name[HASH_ID_TEXT + 3];
+    const char *path = doc_str(file, "path", "?");
+    if (!blob_name(doc_str(file, "id", ""), name)) {
+        return err_set(err, ERR_CORRUPT, "the manifest gives '%s' no content id", path);
+    }
+    *ret_fd = openat(store->blobs_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    return *ret_fd < 0 ? err_errno(err, errno, "open '%s' (%s)", path, name) : 0;
+}
+
+int source_read_blob(const struct source_store *store, const struct doc *file, size_t max_bytes, struct buf *out, struct err *err)
+{
+    int fd;
+    int r = source_open_blob(store, file, &fd, err);
+    if (r < 0) {
+        return r;
+    }
+    buf_clear(out);
+    r = file_read_fd(fd, max_bytes, out, err);
+    close(fd);
+    if (r == 0 && (int64_t)out->size != doc_int(file, "bytes", (int64_t)out->size)) {
+        r = err_set(err, ERR_CORRUPT, "'%s' has %zu bytes, the manifest says %lld", doc_str(file, "path", "?"), out->size,
+                    (long long)doc_int(file, "bytes", 0));
+    }
+    return r;
+}
+
+const char *source_basename(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+void source_reference(struct buf *out)
+{
+    for (const struct source_desc *const *row = source_table; *row != NULL; row++) {
+        buf_printf(out, "## %s\n\n%s\n\n", (*row)->name, (*row)->summary);
+    }
+}

@@ -1,0 +1,82 @@
+/* stream - one compiled stream: which sample stands in which row of which step, and what is done to it.
+ *
+ * Owns:     what stream_compile allocates lives in the arena; the source is borrowed.
+ * Threads:  one (nodes count their time).
+ * Errors:   of compile: path into the job document. stream_make: those of source_read and op_run.
+ * Lifetime: the arena's.
+ */
+#ifndef PIPELINE_STREAM_H
+#define PIPELINE_STREAM_H
+
+#include "pipeline/source.h"
+#include "pipeline/stage.h"
+
+enum { STREAM_STAGES_MAX = 32, STREAM_OPS_MAX = 64 };
+
+struct stream_order { /* an order stage and how many elements it gets */
+    struct stage stage;
+    int64_t n;
+};
+struct stream_op {
+    struct op op;
+    int level;  /* so many order stages stand before it: whose place its draws are keyed with */
+    bool exact; /* not to be fused */
+};
+struct stream_node { /* one pass over the sample: an op, or several fused */
+    const struct stream_op *ops;
+    int n_ops;
+    const char *name;
+    struct op_spec in, out;
+    size_t out_bytes; /* 0 = depends on the sample */
+    float *factor, *term; /* fused linear ops, one a channel */
+    int64_t us;
+};
+
+struct stream_want {
+    const struct doc *stages; /* or NULL */
+    const char *path;         /* of them: "pipeline" */
+    bool is_training;         /* else order and random parts are left out */
+    uint64_t seed;
+    int64_t epochs, steps_per_epoch;
+};
+
+struct stream {
+    struct source *source;
+    uint64_t seed;
+    struct stream_order orders[STREAM_STAGES_MAX];
+    int n_orders, batch_at; /* orders[batch_at..] count batches */
+    struct stream_op ops[STREAM_OPS_MAX];
+    int n_ops;
+    struct stream_node nodes[STREAM_OPS_MAX];
+    int n_nodes;
+    struct op_spec x; /* of a row */
+    size_t row_bytes;
+    int64_t batch, steps, rows; /* rows: of an epoch */
+    bool drop_remainder, is_endless;
+    int64_t prefetch; /* 0 = AUTOTUNE */
+    int64_t source_us;
+};
+/* Scratch of whoever runs samples. */
+struct stream_buffers {
+    struct op_scratch side[2], op;
+};
+
+int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want, struct arena *arena,
+                   struct err *err);
+int64_t stream_rows(const struct stream *stream, int64_t step);
+
+/* Places of a row: [0] in the source, [k] behind k order stages. */
+struct stream_places {
+    struct stage_place at[STREAM_STAGES_MAX + 1];
+};
+void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row, struct stream_places *ret);
+/* The same for the n-th row behind the given one, over the end of the epoch from its beginning (replacements). */
+void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row, int64_t ahead,
+                       struct stream_places *ret);
+
+/* Makes a row of x out of a sample; is_timed adds to the nodes' time, `weight` times. */
+int stream_apply(struct stream *stream, const struct tensor *x, const struct stream_places *places,
+                 struct stream_buffers *buffers, int64_t weight, void *ret_row, struct err *err);
+void stream_buffers_fini(struct stream_buffers *buffers);
+
+#endif
