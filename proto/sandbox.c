@@ -24,6 +24,8 @@
 
 int sandbox_limits(enum sandbox_profile profile, size_t memory_bytes, struct err *err)
 {
+    /* A log that is a file cannot be written any more; that is an error of write(), not the end. */
+    signal(SIGXFSZ, SIG_IGN);
     const rlim_t none = RLIM_INFINITY;
     const struct {
         int what;
@@ -189,6 +191,7 @@ static void add_common(struct filter *f)
     }
     allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_GETFL));
     allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_GETFD));
+    allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS)); /* slab_map */
     allow_if(f, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())); /* abort() */
     allow_if(f, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
 }
@@ -217,7 +220,6 @@ static void add_trainer(struct filter *f)
     allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETLK));
     allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETFD));
     allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC));
-    allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS));
 }
 
 /* What a sanitizer's run-time never calls itself is refused even there; all else is allowed. */
