@@ -1,0 +1,170 @@
+#include "client/bar.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "client/show.h"
+
+enum { PART_TEXT = 96, PARTS_MAX = 12, BAR_LEAST = 6, BAR_MOST = 30 };
+
+struct part {
+    char text[PART_TEXT];
+    const char *on; /* colour */
+    int need;       /* smaller: kept longer */
+    bool kept;
+};
+struct parts {
+    struct part part[PARTS_MAX];
+    int n;
+};
+
+static void add(struct parts *parts, int need, const char *on, const char *text)
+{
+    if (parts->n < PARTS_MAX) {
+        struct part *part = &parts->part[parts->n++];
+        *part = (struct part){.on = on, .need = need};
+        (void)snprintf(part->text, sizeof(part->text), "%s", text);
+    }
+}
+
+/* Keeps parts in the order of need while they fit; returns the columns taken. */
+static int choose(struct parts *parts, int width)
+{
+    int taken = 0;
+    for (int need = 0; need <= PARTS_MAX; need++) {
+        for (int i = 0; i < parts->n; i++) {
+            int columns = term_columns(parts->part[i].text) + (taken > 0 ? 2 : 0);
+            if (parts->part[i].need == need && taken + columns <= width) {
+                parts->part[i].kept = true;
+                taken += columns;
+            }
+        }
+    }
+    return taken;
+}
+
+static void draw(double share, int columns, const struct term *term, struct buf *out)
+{
+    share = share >= 0 && share <= 1 ? share : 0;
+    int halves = (int)(share * (double)columns * 2);
+    buf_puts(out, term->utf8 ? term->green : "[");
+    for (int i = 0; i < columns - (term->utf8 ? 0 : 2); i++) {
+        if (!term->utf8) {
+            buf_puts(out, (double)i < share * (double)(columns - 2) ? "=" : " ");
+        } else if (i == halves / 2) {
+            buf_puts(out, term->plain);
+            buf_puts(out, term->plain[0] != '\0' ? term->dim : "");
+            buf_puts(out, halves % 2 == 1          ? "\u2578"
+                          : term->plain[0] != '\0' ? "\u2501"
+                                                   : "\u2500");
+        } else {
+            buf_puts(out, i < halves / 2 || term->plain[0] != '\0' ? "\u2501" : "\u2500");
+        }
+    }
+    buf_puts(out, term->utf8 ? term->plain : "]");
+}
+
+/* The parts with the bar behind the first one if `share` is given and there is room. */
+static void put(struct parts *parts, double share, const struct term *term, int width,
+                struct buf *out)
+{
+    int left = width - choose(parts, width) - 2;
+    bool first = true;
+    for (int i = 0; i < parts->n; i++) {
+        const struct part *part = &parts->part[i];
+        if (!part->kept) {
+            continue;
+        }
+        buf_printf(out, "%s%s%s%s", first ? "" : "  ", part->on, part->text,
+                   part->on[0] != '\0' ? term->plain : "");
+        if (first && left >= BAR_LEAST) {
+            buf_puts(out, "  ");
+            draw(share, left < BAR_MOST ? left : BAR_MOST, term, out);
+        }
+        first = false;
+    }
+}
+
+static void add_metrics(struct parts *parts, const struct doc *metrics, const struct term *term)
+{
+    for (size_t i = 0; metrics != NULL && metrics->type == DOC_MAP && i < metrics->n && i < 4;
+         i++) {
+        char number[SHOW_TEXT];
+        char text[PART_TEXT];
+        if (!doc_is_number(&metrics->pairs[i].value)) {
+            continue;
+        }
+        show_number(doc_number(&metrics->pairs[i].value), number);
+        (void)snprintf(text, sizeof(text), "%.40s %s", metrics->pairs[i].key, number);
+        add(parts, i == 0 ? 2 : i == 1 ? 4 : 9, term->bold, text);
+    }
+}
+
+void bar_line(const struct doc *progress, const struct term *term, int width, struct buf *out)
+{
+    struct parts parts = {.n = 0};
+    char text[PART_TEXT];
+    char number[SHOW_TEXT];
+    int64_t step = doc_int(progress, "step", 0);
+    int64_t steps = doc_int(progress, "steps", 0);
+    double share = steps > 0 ? (double)step / (double)steps : 0;
+    (void)snprintf(text, sizeof(text), "epoch %lld/%lld", (long long)doc_int(progress, "epoch", 0),
+                   (long long)doc_int(progress, "epochs", 0));
+    add(&parts, 0, "", text);
+    (void)snprintf(text, sizeof(text), "%lld/%lld", (long long)step, (long long)steps);
+    add(&parts, 1, "", text);
+    add_metrics(&parts, doc_get(progress, "metrics"), term);
+    show_count((int64_t)doc_float(progress, "samples_per_second", 0), number);
+    (void)snprintf(text, sizeof(text), "%s images/s", number);
+    add(&parts, 5, "", text);
+    (void)snprintf(text, sizeof(text), "input wait %.0f %%",
+                   100 * doc_float(progress, "wait_share", 0));
+    add(&parts, 6, "", text);
+    (void)snprintf(text, sizeof(text), "%lld worker%s", (long long)doc_int(progress, "workers", 0),
+                   doc_int(progress, "workers", 0) == 1 ? "" : "s");
+    add(&parts, 8, "", text);
+    show_duration(doc_float(progress, "eta_seconds", -1), number);
+    (void)snprintf(text, sizeof(text), "ETA %s", number);
+    add(&parts, 3, "", text);
+    put(&parts, share, term, width, out);
+}
+
+void bar_epoch(const struct doc *epoch, int64_t epochs, double seconds, const struct term *term,
+               struct buf *out)
+{
+    const struct doc *metrics = doc_get(epoch, "metrics");
+    buf_printf(out, "%sepoch %lld", term->bold, (long long)doc_int(epoch, "epoch", 0));
+    if (epochs > 0) {
+        buf_printf(out, "/%lld", (long long)epochs);
+    }
+    buf_puts(out, term->plain);
+    for (size_t i = 0; metrics != NULL && metrics->type == DOC_MAP && i < metrics->n; i++) {
+        char number[SHOW_TEXT];
+        if (doc_is_number(&metrics->pairs[i].value)) {
+            show_number(doc_number(&metrics->pairs[i].value), number);
+            buf_printf(out, "  %s%s %s%s",
+                       strncmp(metrics->pairs[i].key, "val_", 4) == 0 ? term->green : "",
+                       metrics->pairs[i].key, number, term->plain);
+        }
+    }
+    if (seconds > 0) {
+        buf_printf(out, "  %s%.1f s%s", term->dim, seconds, term->plain);
+    }
+    buf_puts(out, "\n");
+}
+
+void bar_bytes(const char *what, int64_t done, int64_t total, const char *name,
+               const struct term *term, int width, struct buf *out)
+{
+    struct parts parts = {.n = 0};
+    char text[PART_TEXT];
+    char a[SHOW_TEXT];
+    char b[SHOW_TEXT];
+    show_bytes(done, a);
+    show_bytes(total, b);
+    add(&parts, 0, "", what);
+    (void)snprintf(text, sizeof(text), "%s of %s", a, b);
+    add(&parts, 1, "", text);
+    add(&parts, 2, term->dim, name != NULL ? name : "");
+    put(&parts, total > 0 ? (double)done / (double)total : 1, term, width, out);
+}

@@ -1,0 +1,127 @@
+/* The table of commands. */
+#include "client/cli.h"
+#include "client/commands.h"
+
+#define SET_OPTIONS                                                                           \
+    OPT_STRS_ROW(cli_options, set,                                                            \
+                 "Changes a value of the job file, as PATH=VALUE; may stand several times."), \
+        OPT_I64_ROW(cli_options, seed, -1, -1, OPT_I64_MAX,                                   \
+                    "The job's seed instead of the file's; -1 = the file's."),                \
+        OPT_I64_ROW(cli_options, epochs, 0, 0, 1e6,                                           \
+                    "The number of epochs instead of the file's; 0 = the file's.")
+#define KEY_OPTION                                                                              \
+    OPT_STR_ROW(cli_options, key, NULL, "Submits once: the same key again gives the same job.", \
+                .flags = OPT_NULLABLE)
+
+static const struct opt_name color_names[] = {{"auto", TERM_COLOR_AUTO},
+                                              {"always", TERM_COLOR_ALWAYS},
+                                              {"never", TERM_COLOR_NEVER},
+                                              {NULL, 0}};
+
+const struct opt cli_common[] = {
+    OPT_BOOL_ROW(cli_options, help, false, "Prints what the command does."),
+    OPT_BOOL_ROW(cli_options, json, false, "Prints JSON, errors too."),
+    OPT_STR_ROW(cli_options, socket, NULL,
+                "Where the daemon is: its run-time folder or socket. Without it $MILLRACE_SOCKET, "
+                "$XDG_RUNTIME_DIR/millrace, /run/millrace.",
+                .flags = OPT_NULLABLE),
+    OPT_F64_ROW(cli_options, timeout, 180, 0.1, 86400, "Longest wait for an answer.",
+                .unit = "seconds"),
+    OPT_BOOL_ROW(cli_options, quiet, false, "Prints results and errors only."),
+    OPT_ENUM_ROW(cli_options, color, TERM_COLOR_AUTO, color_names, "Colours; auto heeds NO_COLOR."),
+    OPT_END_ROW,
+};
+
+static const struct opt no_options[] = {OPT_END_ROW};
+static const struct opt run_options[] = {
+    SET_OPTIONS,
+    KEY_OPTION,
+    OPT_END_ROW,
+};
+static const struct opt submit_options[] = {
+    SET_OPTIONS,
+    KEY_OPTION,
+    OPT_END_ROW,
+};
+static const struct opt check_options[] = {SET_OPTIONS, OPT_END_ROW};
+static const struct opt watch_options[] = {
+    OPT_I64_ROW(cli_options, after, 0, 0, OPT_I64_MAX, "Shows the events after this one too."),
+    OPT_END_ROW,
+};
+static const struct opt logs_options[] = {
+    OPT_I64_ROW(cli_options, after, 0, 0, OPT_I64_MAX, "Only lines after this sequence number."),
+    OPT_BOOL_ROW(cli_options, follow, false,
+                 "Goes on with the lines that come, until the job is over."),
+    OPT_END_ROW,
+};
+static const struct opt put_options[] = {
+    OPT_STR_ROW(cli_options, kind, "auto", "What the files are: auto, idx, images."),
+    OPT_END_ROW,
+};
+static const struct opt predict_options[] = {
+    OPT_STR_ROW(cli_options, dataset, NULL,
+                "A data set of the job; without it and without files: the validation data.",
+                .flags = OPT_NULLABLE),
+    OPT_STR_ROW(cli_options, split, NULL, "Split of the data set.", .flags = OPT_NULLABLE),
+    OPT_INTS_ROW(cli_options, rows, "[0,1,2,3,4]", 0, 1000, 0, OPT_I64_MAX,
+                 "Rows of the data set, as 0,1,2."),
+    OPT_END_ROW,
+};
+static const struct opt summary_options[] = {
+    SET_OPTIONS,
+    OPT_STR_ROW(cli_options, trainer, NULL,
+                "The program millrace-trainer, if no daemon is asked; without it: beside millrace.",
+                .flags = OPT_NULLABLE),
+    OPT_END_ROW,
+};
+
+const struct cli_command cli_table[] = {
+    {"run", "FILE", 1, 1, run_options, "Submits a job and watches it to its end.",
+     "Ctrl-C leaves the job running and says how to come back to it. The exit status is that of "
+     "the job: 0 finished, 4 failed or "
+     "cancelled.",
+     run_command},
+    {"submit", "FILE", 1, 1, submit_options, "Submits a job, checked, and prints its id.",
+     "The job runs as soon as its turn comes; `millrace watch JOB` shows it.", job_submit},
+    {"check", "FILE", 1, 1, check_options, "Checks a job without running it and prints its plan.",
+     NULL, job_check},
+    {"summary", "FILE", 1, 1, summary_options,
+     "Prints the layers of a job's model: shapes, parameters, work and memory.",
+     "With data and a daemon that can be reached the job is checked whole; otherwise the model "
+     "alone is compiled here, which "
+     "needs an Input layer or an input_shape.",
+     summary_command},
+    {"watch", "JOB", 1, 1, watch_options, "Shows a job as it runs, to its end.",
+     "JOB is an id or a name; a name means its newest job.", run_watch},
+    {"list", "", 0, 0, no_options, "Lists the jobs, newest first.", NULL, job_list},
+    {"show", "JOB", 1, 1, no_options, "Prints everything about a job.", NULL, job_show},
+    {"logs", "JOB", 1, 1, logs_options, "Prints a job's log.", NULL, job_logs},
+    {"cancel", "JOB", 1, 1, no_options, "Ends a job.", NULL, job_cancel},
+    {"pause", "JOB", 1, 1, no_options, "Saves a job's state and pauses it.", NULL, job_pause},
+    {"resume", "JOB", 1, 1, no_options, "Goes on with a paused job.", NULL, job_resume},
+    {"predict", "JOB [FILE...]", 1, CLI_WORDS_MAX, predict_options,
+     "Predicts with a job's newest model.",
+     "Files are pictures (PNG, JPEG) or .npy arrays; without files rows of a data set of the job "
+     "are taken.",
+     predict_command},
+    {"dataset put", "NAME PATH", 2, 2, put_options, "Uploads a folder or file as a data set.",
+     "Broken off, it goes on where it was when the same command is given again; files that the "
+     "daemon has are not sent.",
+     dataset_put},
+    {"dataset list", "", 0, 0, no_options, "Lists the data sets.", NULL, dataset_list},
+    {"dataset show", "NAME", 1, 1, no_options, "Prints what a data set holds.", NULL, dataset_show},
+    {"dataset verify", "NAME", 1, 1, no_options,
+     "Reads every byte of a data set again and compares.", NULL, dataset_verify},
+    {"dataset remove", "NAME", 1, 1, no_options, "Removes a data set that no job uses.", NULL,
+     dataset_remove},
+    {"status", "", 0, 0, no_options, "Prints how the daemon is.", NULL, daemon_status},
+    {"workers", "", 0, 0, no_options, "Lists the worker processes.", NULL, daemon_workers},
+    {"shutdown", "", 0, 0, no_options,
+     "Ends the daemon; jobs go on from where they are when it is started again.", NULL,
+     daemon_shutdown},
+    {"completion", "SHELL", 1, 1, no_options, "Prints a completion script for bash.",
+     "source <(millrace completion bash)", daemon_completion},
+    {"version", "", 0, 0, no_options, "Prints the versions of this program and of the daemon.",
+     NULL, daemon_version},
+};
+const int cli_n_commands = sizeof(cli_table) / sizeof(cli_table[0]);

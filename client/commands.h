@@ -1,0 +1,28 @@
+/* commands - the functions behind the rows of cli_table, by file.
+ *
+ * Owns, Threads, Errors, Lifetime: as struct cli_command.
+ */
+#ifndef CLIENT_COMMANDS_H
+#define CLIENT_COMMANDS_H
+
+#include "client/cli.h"
+
+typedef int cli_fn(struct cli *cli, struct err *err);
+
+cli_fn run_command, run_watch;
+cli_fn job_submit, job_check, job_list, job_show, job_logs, job_cancel, job_pause, job_resume;
+cli_fn dataset_put, dataset_list, dataset_show, dataset_verify, dataset_remove;
+cli_fn predict_command;
+cli_fn summary_command;
+cli_fn daemon_status, daemon_workers, daemon_shutdown, daemon_version, daemon_completion;
+
+/* Reads the job file of the first argument into cli->job_file and applies --set, --seed, --epochs.
+ */
+int job_prepare(struct cli *cli, struct err *err);
+/* Asks `type` (job.submit, job.check) about it. */
+int job_send(struct cli *cli, enum msg_id type, const struct doc **ret, struct err *err);
+/* Watches until the job is over; gives the state's code: 0, ERR_JOB_FAILED, ERR_CANCELLED, the
+ * reason's of a pause. */
+int run_watch_job(struct cli *cli, const char *job, struct err *err);
+
+#endif

@@ -1,0 +1,42 @@
+/* put_list - the files below a path, as a data set lists them: relative paths in byte order, sizes,
+ * content ids.
+ *
+ * Owns:     the arena given; no descriptor outlives a call.
+ * Threads:  none shared.
+ * Errors:   ERR_NOT_FOUND, ERR_DENIED, ERR_IO, ERR_LIMIT; ERR_INVALID for a folder without files.
+ * path = the file. Lifetime: the arena's.
+ *
+ * Hidden files are left out. Links to files are followed, links to folders are not.
+ */
+#ifndef CLIENT_PUT_LIST_H
+#define CLIENT_PUT_LIST_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/hash.h"
+
+struct put_file {
+    const char *path; /* in the data set */
+    int64_t bytes;
+    char id[HASH_ID_TEXT];
+};
+struct put_list {
+    const char *root; /* folder that the paths start from */
+    struct put_file *files;
+    size_t n;
+    int64_t bytes;
+};
+
+typedef int put_list_fn(void *context, const struct put_file *file, int64_t n_bytes);
+
+/* Names and sizes. */
+int put_list_read(const char *path, struct arena *arena, struct put_list *ret, struct err *err);
+/* Content ids. fn (or NULL) is told of every piece read; other than 0 ends with ERR_INTERRUPTED. */
+int put_list_hash(struct put_list *list, put_list_fn *fn, void *context, struct err *err);
+/* Descriptor of a file, O_RDONLY. */
+int put_list_open(const struct put_list *list, size_t index, int *ret_fd, struct err *err);
+/* msgpack list of {path, bytes, id}: the frame behind dataset.begin. */
+void put_list_encode(const struct put_list *list, struct buf *out);
+
+#endif
