@@ -236,13 +236,29 @@ int op_run(const struct op *op, const struct op_key *key, const struct tensor *i
     return op_run_given(op, params, key, in, out, scratch, err);
 }
 
-void op_factor(const struct opt_floats *given, double low, float ret[2])
+static bool is_outside(double v, const struct op_bounds *bounds)
 {
-    const double a = given->v[0], b = given->n > 1 ? given->v[1] : given->v[0];
-    const double lo = given->n > 1 ? (a < b ? a : b) : -(a < 0 ? -a : a);
-    const double hi = given->n > 1 ? (a < b ? b : a) : (a < 0 ? -a : a);
-    ret[0] = (float)(lo < low && given->n == 1 ? low : lo);
+    return v < bounds->low || v > bounds->high || (bounds->is_low_open && v <= bounds->low);
+}
+
+int op_factor(const struct opt_floats *given, const char *row, const struct op_bounds *bounds, float ret[2], struct err *err)
+{
+    const bool is_pair = given->n > 1;
+    const double a = given->v[0], b = is_pair ? given->v[1] : a;
+    double lo = a < b ? a : b, hi = a < b ? b : a;
+    if (is_pair && !bounds->is_strict ? a > bounds->high || b < bounds->low : is_outside(a, bounds) || is_outside(b, bounds)) {
+        char low[40], high[40];
+        opt_number_text(bounds->low, low, sizeof low);
+        opt_number_text(bounds->high, high, sizeof high);
+        return err_set_at(err, ERR_RANGE, row, "lies outside %s%s..%s", bounds->is_low_open ? "above " : "", low, high);
+    }
+    if (!is_pair) {
+        hi = a < 0 ? -a : a;
+        lo = -hi < bounds->low ? bounds->low : -hi;
+    }
+    ret[0] = (float)lo;
     ret[1] = (float)hi;
+    return 0;
 }
 
 int op_check_image(const struct op_spec *in, struct err *err)

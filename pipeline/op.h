@@ -23,6 +23,7 @@ enum op_flag {
     OP_SAMPLE = 1 << 1,    /* looks at the sample's index in its data set (tests) */
     OP_CHANNELS = 1 << 2,  /* linear, a factor and a term a channel: has `linear` */
     OP_GEOMETRIC = 1 << 3, /* one map of the plane: has `affine` instead of `run` */
+    OP_EXACT_PLACES = 1 << 4, /* geometric, pixels to pixels: fill and interpolation are of no account */
 };
 
 /* One sample's field: an unknown dimension is -1 (images of many sizes). */
@@ -104,8 +105,13 @@ int op_run(const struct op *op, const struct op_key *key, const struct tensor *i
 int op_run_given(const struct op *op, const float *params, const struct op_key *key, const struct tensor *in,
                  struct tensor *out, struct op_scratch *scratch, struct err *err);
 
-/* Parts for the files of ops. A number f is -f..f with its lower end cut at `low`; two numbers are sorted. */
-void op_factor(const struct opt_floats *given, double low, float ret[2]);
+/* Parts for the files of ops. A factor of Keras with bounds: a number f, inside them, is -f..f with its lower end cut at
+ * `low`; a pair is sorted and refused when it is all outside, or with is_strict when any end is. */
+struct op_bounds {
+    double low, high;
+    bool is_strict, is_low_open; /* low itself is not allowed */
+};
+int op_factor(const struct opt_floats *given, const char *row, const struct op_bounds *bounds, float ret[2], struct err *err);
 int op_check_image(const struct op_spec *in, struct err *err); /* (height, width, channels) of uint8 or float32 */
 void op_shape_text(const struct op_spec *spec, char *buf, size_t size); /* "float32 (28, 28, 1)" */
 /* Any element type as float. */
