@@ -23,9 +23,7 @@ struct loop {
     int64_t stages_sent_us;
 };
 
-/* ---- a chunk
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- a chunk -------------------------------------------------------------------------------- */
 
 static const struct doc *stage_times(struct loop *loop, int64_t now_us)
 {
@@ -92,9 +90,7 @@ static int make_chunk(struct loop *loop, int64_t id, const struct msg_chunk_make
     return sock_send(loop->sock, NULL, MSG_CHUNK_DONE, id, &done, frames, n_frames, err);
 }
 
-/* ---- messages
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- messages ------------------------------------------------------------------------------- */
 
 static int on_trainer(struct loop *loop, struct err *err)
 {
@@ -146,9 +142,7 @@ static int serve(struct loop *loop, struct err *err)
     }
 }
 
-/* ---- start
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 static int connect_trainer(struct loop *loop, struct err *err)
 {

@@ -8,8 +8,7 @@
 #include "workers/loop.h"
 #include "workers/reference.h"
 
-/* ---- command line
- * -------------------------------------------------------------------------------------------- */
+/* ---- command line --------------------------------------------------------------------------- */
 
 struct arguments {
     bool help;
@@ -74,9 +73,7 @@ static int print(const struct arguments *arguments, struct err *err)
     return rc;
 }
 
-/* ---- child
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- child ---------------------------------------------------------------------------------- */
 
 static const struct mode {
     const char *name;

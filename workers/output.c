@@ -11,9 +11,7 @@ struct output_form {
     void (*close)(struct output *output);
 };
 
-/* ---- slab
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- slab ----------------------------------------------------------------------------------- */
 
 static int slab_form_open(struct output *output, const struct inputs *inputs, struct err *err)
 {
@@ -52,9 +50,7 @@ static void slab_form_close(struct output *output)
     slab_unmap(&output->slab);
 }
 
-/* ---- inline
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- inline --------------------------------------------------------------------------------- */
 
 static int inline_form_open(struct output *output, const struct inputs *inputs, struct err *err)
 {
@@ -99,9 +95,7 @@ static const struct output_form forms[] = {
                               inline_form_close},
 };
 
-/* ---- both
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- both ----------------------------------------------------------------------------------- */
 
 static const char *const stream_names[PIPELINE_STREAM_MAX_] = {
     [PIPELINE_TRAIN] = "train",

@@ -3,14 +3,16 @@
 #include <string.h>
 
 #include "base/opt.h"
+#include "pipeline/op.h"
+#include "pipeline/source.h"
+#include "pipeline/stage.h"
 #include "proto/job.h"
 #include "proto/msg.h"
+#include "proto/role.h"
 
 static const char generated[] = "<!-- Made by `millrace-worker --reference`; do not edit. -->\n\n";
 
-/* ---- job.md
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- job.md --------------------------------------------------------------------------------- */
 
 static void write_options(const struct opt *table, const char *title, unsigned depth,
                           struct buf *out)
@@ -35,8 +37,7 @@ static void write_job(struct buf *out)
     write_options(job_options, "The top level", 2, out);
 }
 
-/* ---- messages.md
- * --------------------------------------------------------------------------------------------- */
+/* ---- messages.md ---------------------------------------------------------------------------- */
 
 static const char *const family_titles[] = {
     [MSG_FAMILY_CONTROL] = "Control: client and daemon",
@@ -65,8 +66,7 @@ static void write_messages(struct buf *out)
     }
 }
 
-/* ---- exit-codes.md
- * ------------------------------------------------------------------------------------------- */
+/* ---- exit-codes.md -------------------------------------------------------------------------- */
 
 static void write_errors(struct buf *out)
 {
@@ -88,17 +88,59 @@ static void write_errors(struct buf *out)
     }
 }
 
-/* ---- pages
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- roles.md ------------------------------------------------------------------------------- */
+
+static void write_roles(struct buf *out)
+{
+    buf_puts(
+        out,
+        "# Child processes\n\n| role | program | nice | memory, MiB | restarts in window, s | "
+        "first delay, ms | "
+        "greatest delay, ms | grace, s | time limit, s |\n|---|---|---|---|---|---|---|---|---|\n");
+    for (int i = 0; i < ROLE_MAX_; i++) {
+        const struct role_desc *role = &role_table[i];
+        buf_printf(out, "| %s | `%s` | %d | %d | %d in %d | %d | %d | %d | %d |\n", role->name,
+                   role->program, role->nice, role->memory_mib, role->burst, role->window_s,
+                   role->delay_ms, role->delay_max_ms, role->grace_s, role->limit_s);
+    }
+    buf_puts(out, "\n0 means no limit. Every child's environment holds:\n\n");
+    for (const char *const *entry = role_environment; *entry != NULL; entry++) {
+        buf_printf(out, "- `%s`\n", *entry);
+    }
+}
+
+/* ---- the pipeline's ------------------------------------------------------------------------- */
+
+static void write_ops(struct buf *out)
+{
+    buf_puts(out, "# Ops\n\nWhat `map` does to a sample, and the preprocessing and augmentation "
+                  "layers of a model. Names, "
+                  "arguments and semantics are those of Keras 3.\n\n");
+    op_reference(out);
+}
+
+static void write_stages(struct buf *out)
+{
+    buf_puts(out, "# Stages\n\nWhat a job's `pipeline` is made of. Names and meaning are those of "
+                  "tf.data.\n\n");
+    stage_reference(out);
+}
+
+static void write_sources(struct buf *out)
+{
+    buf_puts(out, "# Sources\n\nKinds of data sets.\n\n");
+    source_reference(out);
+}
+
+/* ---- pages ---------------------------------------------------------------------------------- */
 
 static const struct page {
     const char *name;
     void (*write)(struct buf *out);
 } pages[] = {
-    {"exit-codes", write_errors},
-    {"job", write_job},
-    {"messages", write_messages},
+    {"exit-codes", write_errors}, {"job", write_job},     {"messages", write_messages},
+    {"ops", write_ops},           {"roles", write_roles}, {"sources", write_sources},
+    {"stages", write_stages},
 };
 enum { N_PAGES = sizeof(pages) / sizeof(pages[0]) };
 

@@ -50,8 +50,7 @@ struct place {
     pid_t victim, parent;
 };
 
-/* ---- actions: 0 when it worked
- * ------------------------------------------------------------------------------- */
+/* ---- actions: 0 when it worked -------------------------------------------------------------- */
 
 static int opens(const char *path, int flags)
 {
@@ -418,9 +417,7 @@ static const struct action {
 };
 enum { N_ACTIONS = sizeof actions / sizeof actions[0] };
 
-/* ---- the place
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the place ------------------------------------------------------------------------------ */
 
 static void write_file(const char *path)
 {
@@ -528,8 +525,7 @@ static void place_remove(struct place *p)
     test_dir_remove(p->dir);
 }
 
-/* ---- a sandboxed process
- * ------------------------------------------------------------------------------------- */
+/* ---- a sandboxed process -------------------------------------------------------------------- */
 
 struct attempt {
     struct place *place;
@@ -636,8 +632,7 @@ START_TEST(all_works_with_the_sandbox_off)
 }
 END_TEST
 
-/* ---- what must still work
- * ------------------------------------------------------------------------------------ */
+/* ---- what must still work ------------------------------------------------------------------- */
 
 static int read_a_blob(struct place *p)
 {

@@ -185,9 +185,7 @@ static void start_run(struct stage *stage, const char *transport, const char *pi
         strstr(ready->sandbox, strstr(ready->sandbox, "relaxed") ? "relaxed" : "seccomp"));
 }
 
-/* ---- check
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- check ---------------------------------------------------------------------------------- */
 
 START_TEST(check_gives_the_plan)
 {
@@ -226,9 +224,7 @@ START_TEST(unknown_mode)
 }
 END_TEST
 
-/* ---- run
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- run ------------------------------------------------------------------------------------ */
 
 static void check_done(const struct msg_chunk_done *done, const struct msg_chunk_make *make)
 {
@@ -396,8 +392,7 @@ START_TEST(wrong_chunk)
 }
 END_TEST
 
-/* ---- command line
- * -------------------------------------------------------------------------------------------- */
+/* ---- command line --------------------------------------------------------------------------- */
 
 static const struct {
     const char *arguments, *text;
@@ -409,6 +404,9 @@ static const struct {
     {"--reference=messages", "chunk.make", 0},
     {"--reference=job", "every_epochs", 0},
     {"--reference=exit-codes", "`not_found`", 0},
+    {"--reference=ops", "## Fake", 0},
+    {"--reference=roles", "`millrace-trainer`", 0},
+    {"--reference", "<!-- stages.md -->", 0},
     {"--reference=mesages", "", 2},
     {"--dance", "", 2},
     {"dance", "", 2},
