@@ -5,14 +5,21 @@
 #include "pipeline/pipeline.h"
 #include "trainer/modes.h"
 
-enum { PREDICT_ROWS = 64, PREDICT_MAX = 4096, INPUT_BYTES_MAX = 64 << 20 };
+enum {
+    PREDICT_ROWS = 64,
+    PREDICT_MAX = 4096,
+    INPUT_BYTES_MAX = 64 << 20,
+    PICTURES_MAX = 24, /* what fits into child.result */
+    PICTURE_SIDE_MAX = 48,
+};
 
 struct predict {
     struct setup *setup;
     struct pipeline *pipeline;
     unsigned char *rows; /* PREDICT_ROWS rows of field x */
     size_t row_bytes;
-    struct doc *predictions, *labels;
+    struct doc *predictions, *labels, *pictures;
+    int64_t height, width; /* of the pictures, 0 = none are shown */
 };
 
 static int read_store(struct setup *setup, struct pipeline_store *ret, struct err *err)
@@ -65,6 +72,39 @@ static int read_parts(struct predict *predict, struct err *err)
     return rc < 0 ? rc : setup_model(setup, err);
 }
 
+/* Small grey inputs go back as they were seen, for a person to look at: 0..255 between the least and the greatest value. */
+static void add_picture(struct predict *predict, int64_t row)
+{
+    size_t n = (size_t)(predict->height * predict->width);
+    const unsigned char *data = predict->rows + (size_t)row * predict->row_bytes;
+    unsigned char bytes[PICTURE_SIDE_MAX * PICTURE_SIDE_MAX];
+    float lo = 0;
+    float hi = 0;
+    for (size_t i = 0; i < n; i++) {
+        float value = ((const float *)(const void *)data)[i];
+        lo = i == 0 || value < lo ? value : lo;
+        hi = i == 0 || value > hi ? value : hi;
+    }
+    for (size_t i = 0; i < n; i++) {
+        float value = ((const float *)(const void *)data)[i];
+        bytes[i] = hi > lo ? (unsigned char)((value - lo) / (hi - lo) * 255.0F) : 0;
+    }
+    doc_set_bin(doc_push(predict->pictures, &predict->setup->arena), &predict->setup->arena, bytes,
+                n);
+}
+
+static void choose_pictures(struct predict *predict)
+{
+    const struct model_input *input = &predict->setup->inputs[0];
+    const struct shape *shape = &input->shape;
+    bool grey = shape->rank == 2 || (shape->rank == 3 && shape->d[2] == 1);
+    if (grey && input->dtype == DTYPE_F32 && shape->d[0] > 0 && shape->d[0] <= PICTURE_SIDE_MAX &&
+        shape->d[1] > 0 && shape->d[1] <= PICTURE_SIDE_MAX) {
+        predict->height = shape->d[0];
+        predict->width = shape->d[1];
+    }
+}
+
 static int flush(struct predict *predict, int64_t n, struct err *err)
 {
     struct arena *arena = &predict->setup->arena;
@@ -74,6 +114,9 @@ static int flush(struct predict *predict, int64_t n, struct err *err)
     int rc = n > 0 ? model_predict(predict->setup->model, inputs, n, &output, &width, err) : 0;
     for (int64_t i = 0; rc == 0 && i < n; i++) {
         struct doc *row = doc_push(predict->predictions, arena);
+        if (predict->height > 0 && predict->pictures->n < PICTURES_MAX) {
+            add_picture(predict, i);
+        }
         doc_set_list(row);
         for (int64_t k = 0; k < width; k++) {
             doc_set_float(doc_push(row, arena), (double)output[i * width + k]);
@@ -160,6 +203,18 @@ static int predict_rows(struct predict *predict, const struct doc *rows, struct 
     return rc < 0 ? rc : flush(predict, filled, err);
 }
 
+static void put_pictures(const struct predict *predict, struct doc *result)
+{
+    struct arena *arena = &predict->setup->arena;
+    if (predict->pictures->n > 0) {
+        struct doc *shape = doc_put(result, arena, "picture_shape");
+        doc_set_list(shape);
+        doc_set_int(doc_push(shape, arena), predict->height);
+        doc_set_int(doc_push(shape, arena), predict->width);
+        doc_copy(doc_put(result, arena, "pictures"), arena, predict->pictures);
+    }
+}
+
 static int answer(struct predict *predict, struct err *err)
 {
     struct setup *setup = predict->setup;
@@ -185,6 +240,9 @@ static int answer(struct predict *predict, struct err *err)
     predict->labels = doc_new(&setup->arena);
     doc_set_list(predict->predictions);
     doc_set_list(predict->labels);
+    predict->pictures = doc_new(&setup->arena);
+    doc_set_list(predict->pictures);
+    choose_pictures(predict);
     const struct doc *rows = doc_get(setup->start->settings, "rows");
     int64_t inputs = doc_int(setup->start->settings, "inputs", 0);
     if (inputs > PREDICT_MAX || (rows != NULL && rows->type == DOC_LIST && rows->n > PREDICT_MAX)) {
@@ -198,6 +256,7 @@ static int answer(struct predict *predict, struct err *err)
     }
     doc_copy(doc_put(result, &setup->arena, "predictions"), &setup->arena, predict->predictions);
     doc_copy(doc_put(result, &setup->arena, "labels"), &setup->arena, predict->labels);
+    put_pictures(predict, result);
     struct msg_child_result body = {.result = result};
     return control_send(setup->control, MSG_CHILD_RESULT, &body, err);
 }
