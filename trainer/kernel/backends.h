@@ -29,6 +29,8 @@ void ref_rows_forward(enum kernel_rows_kind kind, size_t rows, size_t cols, cons
                       float *y);
 void ref_rows_backward(enum kernel_rows_kind kind, size_t rows, size_t cols, const float *y,
                        const float *dy, float *dx);
+void ref_rows_sparsemax_backward(size_t rows, size_t cols, const float *x, const float *dy,
+                                 float *dx);
 void ref_rows_xent(const struct kernel_xent_args *args);
 extern const struct kernel_vec_ops ref_vec;
 extern const struct kernel_norm_ops ref_norm;

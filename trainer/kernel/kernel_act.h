@@ -81,7 +81,7 @@ bool kernel_act_is_fusible(enum kernel_act_kind kind);
 enum kernel_rows_kind {
     KERNEL_ROWS_SOFTMAX,
     KERNEL_ROWS_LOG_SOFTMAX,
-    KERNEL_ROWS_SPARSEMAX,
+    KERNEL_ROWS_SPARSEMAX, /* forward only: its gradient needs x, sparsemax_backward */
     KERNEL_ROWS_MAX_
 };
 
@@ -111,6 +111,9 @@ struct kernel_act_ops {
                          float *y);
     void (*rows_backward)(enum kernel_rows_kind kind, size_t rows, size_t cols, const float *y,
                           const float *dy, float *dx);
+    /* The gradient of sparsemax; dx is not dy, not x. */
+    void (*sparsemax_backward)(size_t rows, size_t cols, const float *x, const float *dy,
+                               float *dx);
     void (*xent)(const struct kernel_xent_args *args);
 };
 

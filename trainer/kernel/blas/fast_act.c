@@ -124,7 +124,7 @@ VEC8_INLINE vec8 slope(const enum kernel_act_kind kind, float alpha, vec8 v)
     case KERNEL_ACT_RELU6: return vec8_select((v > zero) & (v < vec8_set(6.0F)), one, zero);
     case KERNEL_ACT_LEAKY_RELU: return vec8_select(v > zero, one, vec8_set(alpha));
     case KERNEL_ACT_ELU: return vec8_select(v > zero, one, vec_exp(v) * alpha);
-    case KERNEL_ACT_SELU: return vec8_select(v > zero, one, vec_exp(v) * SELU_ALPHA) * SELU_SCALE;
+    case KERNEL_ACT_SELU: return vec8_select(v >= zero, one, vec_exp(v) * SELU_ALPHA) * SELU_SCALE;
     case KERNEL_ACT_TANH: return one - v * v;
     case KERNEL_ACT_SIGMOID: return v * (one - v);
     case KERNEL_ACT_HARD_SIGMOID:
@@ -212,5 +212,6 @@ const struct kernel_act_ops VEC8_NAME(fast_act) = {
     .backward = act_backward,
     .rows_forward = ref_rows_forward,
     .rows_backward = ref_rows_backward,
+    .sparsemax_backward = ref_rows_sparsemax_backward,
     .xent = ref_rows_xent,
 };

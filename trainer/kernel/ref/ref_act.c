@@ -148,8 +148,9 @@ static double slope(const struct kernel_act *act, double x)
         return x >= (double)act->max_value ? 0.0 : x < (double)act->threshold ? alpha : 1.0;
     case KERNEL_ACT_LEAKY_RELU: return x > 0.0 ? 1.0 : alpha;
     case KERNEL_ACT_ELU: return x > 0.0 ? 1.0 : alpha * math_exp(x);
-    case KERNEL_ACT_CELU: return x > 0.0 ? 1.0 : math_exp(x / alpha);
-    case KERNEL_ACT_SELU: return SELU_SCALE * (x > 0.0 ? 1.0 : SELU_ALPHA * math_exp(x));
+    case KERNEL_ACT_CELU: /* Keras: relu(x) + min(0, ...), and at 0 both have a slope */
+        return x > 0.0 ? 1.0 : math_exp(x / alpha) + (x < 0.0 ? 0.0 : 1.0);
+    case KERNEL_ACT_SELU: return SELU_SCALE * (x >= 0.0 ? 1.0 : SELU_ALPHA * math_exp(x));
     case KERNEL_ACT_SOFTPLUS: return sigmoid(x);
     case KERNEL_ACT_SOFTSIGN: t = 1.0 + fabs(x); return 1.0 / (t * t);
     case KERNEL_ACT_SILU: t = sigmoid(x); return t * (1.0 + x * (1.0 - t));
@@ -193,5 +194,6 @@ const struct kernel_act_ops ref_act = {
     .backward = act_backward,
     .rows_forward = ref_rows_forward,
     .rows_backward = ref_rows_backward,
+    .sparsemax_backward = ref_rows_sparsemax_backward,
     .xent = ref_rows_xent,
 };

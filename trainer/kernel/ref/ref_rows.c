@@ -23,30 +23,54 @@ static double row_log_sum(size_t cols, const float *x, float max)
     return math_log(sum);
 }
 
-/* Euclidean projection on the simplex (Martins and Astudillo 2016): y = max(x - tau, 0) with sum 1.
- * tau by bisection of the exact support: repeatedly drop what is below the tau of those left; ends
- * after at most cols rounds. */
+/* Element j's place in the row from greatest to least (the first of equals before the others), and
+ * the sum down to it. */
+static size_t rank_of(size_t cols, const float *x, size_t j, double *ret_sum)
+{
+    size_t rank = 0;
+    double sum = (double)x[j];
+    for (size_t i = 0; i < cols; i++) {
+        if (x[i] > x[j] || (x[i] == x[j] && i < j)) {
+            rank++;
+            sum += (double)x[i];
+        }
+    }
+    *ret_sum = sum;
+    return rank;
+}
+
+/* Whether element j is in the support: 1 + r z > sum of the r greatest (Martins and Astudillo
+ * 2016). */
+static bool is_support(size_t cols, const float *x, size_t j, size_t *ret_rank, double *ret_sum)
+{
+    *ret_rank = rank_of(cols, x, j, ret_sum);
+    return 1.0 + (double)(*ret_rank + 1) * (double)x[j] - *ret_sum > 0.0;
+}
+
+/* Keras adds up all the partial sums of the support where the paper takes the last one; so do we.
+ */
+static double sparsemax_threshold(size_t cols, const float *x, size_t *ret_support)
+{
+    double total = 0.0;
+    size_t support = 0;
+    for (size_t j = 0; j < cols; j++) {
+        size_t rank;
+        double sum;
+        if (is_support(cols, x, j, &rank, &sum)) {
+            total += sum;
+            support++;
+        }
+    }
+    *ret_support = support;
+    return (total - 1.0) / (double)support;
+}
+
 static void sparsemax_row(size_t cols, const float *x, float *y)
 {
-    double max = (double)row_max(cols, x);
-    double tau = -INFINITY;
-    for (size_t round = 0; round <= cols; round++) {
-        double sum = 0.0;
-        size_t n = 0;
-        for (size_t j = 0; j < cols; j++) {
-            if ((double)x[j] - max > tau) {
-                sum += (double)x[j] - max;
-                n++;
-            }
-        }
-        double next = (sum - 1.0) / (double)(n ? n : 1);
-        if (!(next > tau)) {
-            break;
-        }
-        tau = next;
-    }
+    size_t support;
+    double threshold = sparsemax_threshold(cols, x, &support);
     for (size_t j = 0; j < cols; j++) {
-        double v = (double)x[j] - max - tau;
+        double v = (double)x[j] - threshold;
         y[j] = v > 0.0 ? (float)v : 0.0F;
     }
 }
@@ -71,27 +95,15 @@ void ref_rows_forward(enum kernel_rows_kind kind, size_t rows, size_t cols, cons
 static void backward_row(enum kernel_rows_kind kind, size_t cols, const float *y, const float *dy,
                          float *dx)
 {
+    BUG_ON(kind == KERNEL_ROWS_SPARSEMAX);
+    bool is_log = kind == KERNEL_ROWS_LOG_SOFTMAX;
     double sum = 0.0;
-    size_t support = 0;
     for (size_t j = 0; j < cols; j++) {
-        switch ((int)kind) {
-        case KERNEL_ROWS_SOFTMAX: sum += (double)y[j] * (double)dy[j]; break;
-        case KERNEL_ROWS_LOG_SOFTMAX: sum += (double)dy[j]; break;
-        default:
-            if (y[j] > 0.0F) {
-                sum += (double)dy[j];
-                support++;
-            }
-        }
+        sum += is_log ? (double)dy[j] : (double)y[j] * (double)dy[j];
     }
     for (size_t j = 0; j < cols; j++) {
         double g = (double)dy[j];
-        switch ((int)kind) {
-        case KERNEL_ROWS_SOFTMAX: g = (double)y[j] * (g - sum); break;
-        case KERNEL_ROWS_LOG_SOFTMAX: g -= math_exp((double)y[j]) * sum; break;
-        default: g = y[j] > 0.0F ? g - sum / (double)support : 0.0;
-        }
-        dx[j] = (float)g;
+        dx[j] = (float)(is_log ? g - math_exp((double)y[j]) * sum : (double)y[j] * (g - sum));
     }
 }
 
@@ -100,6 +112,28 @@ void ref_rows_backward(enum kernel_rows_kind kind, size_t rows, size_t cols, con
 {
     for (size_t r = 0; r < rows; r++) {
         backward_row(kind, cols, y + r * cols, dy + r * cols, dx + r * cols);
+    }
+}
+
+void ref_rows_sparsemax_backward(size_t rows, size_t cols, const float *x, const float *dy,
+                                 float *dx)
+{
+    for (size_t r = 0; r < rows; r++, x += cols, dy += cols, dx += cols) {
+        size_t support;
+        double threshold = sparsemax_threshold(cols, x, &support);
+        double sum = 0.0;
+        for (size_t j = 0; j < cols; j++) {
+            sum += (double)x[j] > threshold ? (double)dy[j] : 0.0;
+        }
+        for (size_t j = 0; j < cols; j++) {
+            size_t rank;
+            double part;
+            double g = (double)x[j] > threshold ? (double)dy[j] : 0.0;
+            if (is_support(cols, x, j, &rank, &part)) {
+                g -= sum * (double)(support - rank) / (double)support;
+            }
+            dx[j] = (float)g;
+        }
     }
 }
 
