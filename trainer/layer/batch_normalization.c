@@ -1,0 +1,192 @@
+#include "trainer/layer/layer.h"
+
+struct batch_normalization {
+    LAYER_FIELDS
+    const struct doc *axis;
+    double momentum, epsilon, renorm_momentum;
+    bool center, scale, synchronized, renorm;
+    const struct doc *beta_initializer, *gamma_initializer, *moving_mean_initializer;
+    const struct doc *moving_variance_initializer, *beta_regularizer, *gamma_regularizer;
+    const struct doc *beta_constraint, *gamma_constraint, *renorm_clipping;
+};
+
+static const struct opt options[] = {
+    LAYER_ROWS(batch_normalization),
+    OPT_DOC_ROW(batch_normalization, axis, "The axis of the channels: the last.",
+                .flags = OPT_NULLABLE),
+    OPT_F64_ROW(batch_normalization, momentum, 0.99, 0.0, 1.0, "The momentum of moving averages."),
+    OPT_F64_ROW(batch_normalization, epsilon, 1e-3, 0.0, 1e30, "What is added to the variance."),
+    OPT_BOOL_ROW(batch_normalization, center, true, "Whether beta is added."),
+    OPT_BOOL_ROW(batch_normalization, scale, true, "Whether gamma multiplies."),
+    OPT_DOC_ROW(batch_normalization, beta_initializer, "First values of beta.",
+                .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(batch_normalization, gamma_initializer, "First values of gamma.",
+                .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(batch_normalization, moving_mean_initializer, "First values of the moving mean.",
+                .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(batch_normalization, moving_variance_initializer,
+                "First values of the moving variance.", .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(batch_normalization, beta_regularizer, "Not supported yet.", .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(batch_normalization, gamma_regularizer, "Not supported yet.",
+                .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(batch_normalization, beta_constraint, "Not supported yet.", .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(batch_normalization, gamma_constraint, "Not supported yet.", .flags = OPT_NULLABLE),
+    OPT_BOOL_ROW(batch_normalization, synchronized, false, "Of Keras; there is one device."),
+    OPT_BOOL_ROW(batch_normalization, renorm, false, "Not supported."),
+    OPT_DOC_ROW(batch_normalization, renorm_clipping, "Not supported.", .flags = OPT_NULLABLE),
+    OPT_F64_ROW(batch_normalization, renorm_momentum, 0.99, 0.0, 1.0, "Not supported."),
+    OPT_END_ROW,
+};
+
+/* Where the variables stand; -1: there is none. */
+struct places {
+    int gamma, beta, mean, variance;
+};
+
+static struct places places_of(const struct layer *layer)
+{
+    const struct batch_normalization *o = layer->options;
+    int n = (o->scale ? 1 : 0) + (o->center ? 1 : 0);
+    return (struct places){o->scale ? 0 : -1, o->center ? n - 1 : -1, n, n + 1};
+}
+
+static int refuse(const struct layer *layer, struct err *err)
+{
+    const struct batch_normalization *o = layer->options;
+    int r = layer_refuse(o->beta_regularizer, "beta_regularizer", err);
+    r = r < 0 ? r : layer_refuse(o->gamma_regularizer, "gamma_regularizer", err);
+    r = r < 0 ? r : layer_refuse(o->beta_constraint, "beta_constraint", err);
+    r = r < 0 ? r : layer_refuse(o->gamma_constraint, "gamma_constraint", err);
+    if (r == 0 && o->renorm) {
+        r = err_set_at(err, ERR_UNSUPPORTED, "renorm", "is not supported; leave it out");
+    }
+    const struct doc *axis = o->axis;
+    if (axis && axis->type == DOC_LIST && axis->n == 1) {
+        axis = &axis->items[0];
+    }
+    bool last =
+        !axis || (axis->type == DOC_INT && (axis->i == -1 || axis->i == layer->inputs[0].rank));
+    if (r == 0 && !last) {
+        r = err_set_at(err, ERR_UNSUPPORTED, "axis", "only the last axis is supported");
+    }
+    return r;
+}
+
+static int infer(struct layer *layer, struct arena *arena, struct err *err)
+{
+    const struct batch_normalization *o = layer->options;
+    if (layer->inputs[0].rank < 1) {
+        return err_set(err, ERR_SHAPE, "takes at least one axis beside the batch");
+    }
+    int r = refuse(layer, err);
+    layer->output = layer->inputs[0];
+    struct layer_var var = {.shape = {.rank = 1, .d = {layer->output.d[layer->output.rank - 1]}},
+                            .dtype = DTYPE_F32,
+                            .trainable = true};
+    if (r == 0 && o->scale) {
+        var.name = "gamma";
+        r = layer_add_var(layer, &var, o->gamma_initializer, "Ones", arena, err);
+    }
+    if (r == 0 && o->center) {
+        var.name = "beta";
+        r = layer_add_var(layer, &var, o->beta_initializer, "Zeros", arena, err);
+    }
+    var.trainable = false;
+    var.name = "moving_mean";
+    r = r < 0 ? r : layer_add_var(layer, &var, o->moving_mean_initializer, "Zeros", arena, err);
+    var.name = "moving_variance";
+    r = r < 0 ? r : layer_add_var(layer, &var, o->moving_variance_initializer, "Ones", arena, err);
+    int64_t count = 0;
+    if (r < 0 || shape_count(&layer->output, &count) < 0) {
+        return r < 0 ? r : err_set(err, ERR_LIMIT, "the input has too many values");
+    }
+    layer->flops = 4.0 * (double)count;
+    layer->needs_x = true;
+    return 0;
+}
+
+static size_t cols_of(const struct layer *layer)
+{
+    return (size_t)layer->output.d[layer->output.rank - 1];
+}
+
+static size_t rows_of(const struct layer *layer, int64_t batch)
+{
+    size_t rows = (size_t)batch;
+    for (int i = 0; i + 1 < layer->output.rank; i++) {
+        rows *= (size_t)layer->output.d[i];
+    }
+    return rows;
+}
+
+/* State: mean, variance and 1 / deviation of the batch. */
+static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
+{
+    (void)err;
+    layer->state_bytes = setup->training ? 3 * cols_of(layer) * sizeof(float) : 0;
+    return 0;
+}
+
+static float *data_of(const struct layer *layer, int v)
+{
+    return v < 0 ? NULL : layer->vars[v].data;
+}
+
+static float *grad_of(const struct layer *layer, int v)
+{
+    return v < 0 ? NULL : layer->vars[v].grad;
+}
+
+/* A layer that is not trainable uses its moving averages in training too. */
+static bool uses_batch(const struct layer *layer, const struct layer_call *call)
+{
+    return call->training && layer->common.trainable;
+}
+
+static void forward(struct layer *layer, const struct layer_call *call)
+{
+    const struct batch_normalization *o = layer->options;
+    struct places at = places_of(layer);
+    size_t rows = rows_of(layer, call->rows), cols = cols_of(layer);
+    if (!uses_batch(layer, call)) {
+        call->backend->norm->forward_infer(
+            rows, cols, (float)o->epsilon, call->x[0], data_of(layer, at.gamma),
+            data_of(layer, at.beta), data_of(layer, at.mean), data_of(layer, at.variance), call->y);
+        return;
+    }
+    float *mean = call->state;
+    call->backend->norm->forward_train(rows, cols, (float)o->epsilon, call->x[0],
+                                       data_of(layer, at.gamma), data_of(layer, at.beta), call->y,
+                                       mean, mean + cols, mean + 2 * cols);
+    call->backend->vec->lerp(cols, (float)o->momentum, mean, data_of(layer, at.mean));
+    call->backend->vec->lerp(cols, (float)o->momentum, mean + cols, data_of(layer, at.variance));
+}
+
+static void backward(struct layer *layer, const struct layer_call *call)
+{
+    const struct batch_normalization *o = layer->options;
+    struct places at = places_of(layer);
+    size_t rows = rows_of(layer, call->rows), cols = cols_of(layer);
+    if (!uses_batch(layer, call)) {
+        call->backend->norm->backward_infer(rows, cols, (float)o->epsilon, call->x[0],
+                                            data_of(layer, at.gamma), data_of(layer, at.mean),
+                                            data_of(layer, at.variance), call->dy, call->dx[0],
+                                            grad_of(layer, at.gamma), grad_of(layer, at.beta));
+        return;
+    }
+    const float *mean = call->state;
+    call->backend->norm->backward_train(
+        rows, cols, call->x[0], data_of(layer, at.gamma), mean, mean + 2 * cols, call->dy,
+        call->dx[0] ? call->dx[0] : call->dy, grad_of(layer, at.gamma), grad_of(layer, at.beta));
+}
+
+const struct layer_desc layer_batch_normalization = {
+    .name = "BatchNormalization",
+    .summary = "Each channel to mean 0 and variance 1, of the batch or of moving averages.",
+    .options = options,
+    .size = sizeof(struct batch_normalization),
+    .infer = infer,
+    .prepare = prepare,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,75 @@
+#include "trainer/layer/layer_pool.h"
+
+const struct opt_name layer_pool_paddings[] = {
+    {"valid", KERNEL_PAD_VALID}, {"same", KERNEL_PAD_SAME}, {NULL, 0}};
+
+static int fill_desc(const struct layer *layer, struct kernel_pool_desc *desc, struct err *err)
+{
+    const struct layer_pool *o = layer->options;
+    const struct shape *in = &layer->inputs[0];
+    const struct opt_ints *strides = o->strides.n ? &o->strides : &o->pool_size;
+    *desc = (struct kernel_pool_desc){
+        .n = 1,
+        .pool_h = (int)o->pool_size.v[0],
+        .pool_w = (int)o->pool_size.v[1],
+        .stride_h = (int)strides->v[0],
+        .stride_w = (int)strides->v[1],
+    };
+    int r = layer_int(in->d[0], "input", &desc->h, err);
+    r = r < 0 ? r : layer_int(in->d[1], "input", &desc->w, err);
+    r = r < 0 ? r : layer_int(in->d[2], "input", &desc->c, err);
+    return r < 0 ? r : kernel_pool_shape(desc, (enum kernel_pad)o->padding, err);
+}
+
+int layer_pool_infer(struct layer *layer, struct err *err)
+{
+    struct kernel_pool_desc desc;
+    int r = layer_want_rank(layer, 3, err);
+    r = r < 0 ? r : fill_desc(layer, &desc, err);
+    if (r < 0) {
+        return r;
+    }
+    layer->output = (struct shape){.rank = 3, .d = {desc.out_h, desc.out_w, desc.c}};
+    layer->flops = (double)desc.out_h * desc.out_w * desc.c * desc.pool_h * desc.pool_w;
+    return 0;
+}
+
+int layer_pool_prepare(struct layer *layer, enum kernel_pool_kind kind,
+                       const struct layer_setup *setup, struct err *err)
+{
+    struct kernel_pool_desc desc;
+    struct kernel_pool *pool;
+    int r = fill_desc(layer, &desc, err);
+    if (r < 0) {
+        return r;
+    }
+    desc.kind = kind;
+    desc.n = (int)setup->rows;
+    desc.training = setup->training;
+    r = setup->backend->pool->create(&desc, setup->arena, &pool, err);
+    if (r < 0) {
+        return r;
+    }
+    layer->kernel = pool;
+    layer->scratch_bytes = pool->scratch_bytes;
+    layer->state_bytes = pool->state_bytes;
+    layer->impl = pool->impl;
+    return 0;
+}
+
+void layer_pool_forward(struct layer *layer, const struct layer_call *call)
+{
+    kernel_pool_forward(layer->kernel, (int)call->rows, call->x[0], call->y, call->state,
+                        call->scratch);
+}
+
+void layer_pool_backward(struct layer *layer, const struct layer_call *call)
+{
+    kernel_pool_backward(layer->kernel, (int)call->rows, call->dy, call->state, call->dx[0],
+                         call->scratch);
+}
+
+void layer_pool_destroy(struct layer *layer)
+{
+    kernel_pool_destroy(layer->kernel);
+}
