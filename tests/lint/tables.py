@@ -12,7 +12,7 @@ FAMILIES = (
     "pipeline/source", "pipeline/op", "pipeline/stage", "trainer/layer", "trainer/loss", "trainer/optimizer",
     "trainer/schedule", "trainer/metric", "trainer/callback",
 )
-LIST = re.compile(r"^\w+\s*=\s*\[([^\]]*)\]", re.M)
+LIST = re.compile(r"^\s*\w+\s*\+?=\s*(\[[^\]]*\]|'\w+'$)", re.M)
 ROW = re.compile(r"\bOPT_\w+_ROW\s*\(")
 SENTENCE = re.compile(r'\.(?:help|summary|sentence)\s*=\s*((?:"(?:\\.|[^"\\])*"\s*)+)')
 
