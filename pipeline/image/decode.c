@@ -1,0 +1,97 @@
+#include "pipeline/image/decode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/image/decode_impl.h"
+
+struct decode *decode_create(void)
+{
+    struct decode *decode = calloc(1, sizeof *decode);
+    if (decode == NULL || (decode->jpeg = decode_jpeg_create()) == NULL) {
+        BUG("no memory for a decoder");
+    }
+    return decode;
+}
+
+void decode_destroy(struct decode *decode)
+{
+    if (decode != NULL) {
+        decode_jpeg_destroy(decode->jpeg);
+        free(decode->pixels.data);
+        free(decode->raw.data);
+        free(decode->stream.data);
+        free(decode);
+    }
+}
+
+unsigned char *decode_need(struct decode_buffer *buffer, size_t bytes)
+{
+    if (bytes > buffer->bytes) {
+        free(buffer->data);
+        buffer->bytes = (bytes + bytes / 4 + 63) / 64 * 64;
+        buffer->data = aligned_alloc(64, buffer->bytes);
+        if (buffer->data == NULL) {
+            buffer->bytes = 0;
+        }
+    }
+    return buffer->data;
+}
+
+int decode_check_size(int64_t width, int64_t height, struct err *err)
+{
+    if (width < 1 || height < 1) {
+        return err_set(err, ERR_CORRUPT, "declares %lld x %lld pixels", (long long)width, (long long)height);
+    }
+    if (width > DECODE_SIDE_MAX || height > DECODE_SIDE_MAX || width * height > DECODE_PIXELS_MAX) {
+        return err_set(err, ERR_LIMIT, "declares %lld x %lld pixels; at most %d a side and %d in all are decoded", (long long)width,
+                       (long long)height, DECODE_SIDE_MAX, DECODE_PIXELS_MAX);
+    }
+    return 0;
+}
+
+static unsigned char luma(const unsigned char *rgb)
+{
+    /* The weights of JPEG: 0.299, 0.587, 0.114 in 16 bits. */
+    return (unsigned char)((19595u * rgb[0] + 38470u * rgb[1] + 7471u * rgb[2] + 32768u) >> 16);
+}
+
+void decode_convert(const unsigned char *in, int from, unsigned char *out, int to, size_t n)
+{
+    for (size_t i = 0; i < n; i++, in += from, out += to) {
+        if (to == 1) {
+            out[0] = from < 3 ? in[0] : luma(in);
+        } else {
+            out[0] = in[0];
+            out[1] = in[from < 3 ? 0 : 1];
+            out[2] = in[from < 3 ? 0 : 2];
+        }
+    }
+}
+
+static int run(struct decode *decode, const void *data, size_t size, int channels, bool is_header, struct decode_image *ret,
+               struct err *err)
+{
+    const unsigned char *p = data;
+    BUG_ON(channels != 0 && channels != 1 && channels != 3);
+    if (size == 0) {
+        return err_set(err, ERR_CORRUPT, "is empty");
+    }
+    if (decode_png_is(data, size)) {
+        return decode_png_run(decode, data, size, channels, is_header, ret, err);
+    }
+    if (size >= 2 && p[0] == 0xff && p[1] == 0xd8) {
+        return decode_jpeg_run(decode, data, size, channels, is_header, ret, err);
+    }
+    return err_set(err, ERR_CORRUPT, "is neither JPEG nor PNG: it begins with %02x %02x", p[0], size > 1 ? p[1] : 0);
+}
+
+int decode_header(struct decode *decode, const void *data, size_t size, struct decode_image *ret, struct err *err)
+{
+    return run(decode, data, size, 0, true, ret, err);
+}
+
+int decode_run(struct decode *decode, const void *data, size_t size, int channels, struct decode_image *ret, struct err *err)
+{
+    return run(decode, data, size, channels, false, ret, err);
+}
