@@ -303,14 +303,13 @@ static const struct opt program_rows[] = {
     OPT_END_ROW,
 };
 
-/* Options before any command: --help, --version, --reference. */
+/* Options before any command. */
 static int run_program(const char *text, struct arena *arena, struct err *err)
 {
     struct program_options options = {0};
     struct buf out = {0};
     const char *name = strcmp(text, "-h") == 0 ? "help" : text + strspn(text, "-");
-    int rc = opt_set_text(program_rows, &options, name, "true", arena, err);
-    if (rc < 0) {
+    if (opt_set_text(program_rows, &options, name, "true", arena, NULL) < 0) {
         return err_set(err, ERR_USAGE,
                        "no option '%s' before a command; `millrace --help` says what there is",
                        text);

@@ -75,7 +75,7 @@ void cli_print(const struct buf *text);
 
 /* The texts (client/cli_help.c). */
 void cli_help(const struct cli_command *command, struct buf *out); /* NULL: of the program */
-void cli_reference(struct buf *out);
+void cli_reference(struct buf *out);                               /* docs/reference/millrace.md */
 int cli_completion(const char *shell, struct buf *out, struct err *err);
 
 #endif

@@ -39,27 +39,6 @@ void cli_help(const struct cli_command *command, struct buf *out)
     opt_help(cli_common, out);
 }
 
-void cli_reference(struct buf *out)
-{
-    buf_puts(out, "# millrace: the command line\n\nMade by `millrace --reference`. Exit statuses: "
-                  "[exit-codes.md](exit-codes.md).\n\n"
-                  "Answers go to standard output, progress and errors to standard error. With "
-                  "`--json` all of standard output is "
-                  "JSON; an error is `{\"error\": {\"code\", \"text\", \"path\", "
-                  "\"line\"}}`.\n\n## Options of all commands\n\n");
-    opt_reference(cli_common, out);
-    for (int i = 0; i < cli_n_commands; i++) {
-        const struct cli_command *row = &cli_table[i];
-        buf_printf(out, "\n## millrace %s%s%s\n\n%s", row->name,
-                   row->arguments[0] != '\0' ? " " : "", row->arguments, row->summary);
-        buf_printf(out, "%s%s\n", row->more != NULL ? " " : "", row->more != NULL ? row->more : "");
-        if (row->options[0].type != OPT_END) {
-            buf_puts(out, "\n");
-            opt_reference(row->options, out);
-        }
-    }
-}
-
 static void option_words(const struct opt *table, struct buf *out)
 {
     for (const struct opt *row = table; row->type != OPT_END; row++) {

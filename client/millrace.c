@@ -55,7 +55,8 @@ void millrace_socket_path(const char *given, char path[MILLRACE_PATH_MAX])
             return;
         }
     }
-    (void)snprintf(path, MILLRACE_PATH_MAX, "/run/millraced/control.sock"); /* a daemon that root started by hand */
+    (void)snprintf(path, MILLRACE_PATH_MAX,
+                   "/run/millraced/control.sock"); /* a daemon that root started by hand */
     if (access(path, F_OK) != 0) {
         (void)snprintf(path, MILLRACE_PATH_MAX, "/run/millrace/control.sock");
     }
