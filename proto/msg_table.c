@@ -179,6 +179,8 @@ const struct opt msg_chunk_make_options[] = {
     I64(msg_chunk_make, slab, "Where to write."),
     I64(msg_chunk_make, generation, "Of the slab's use."),
     OPT_INTS_ROW(msg_chunk_make, skip, NULL, 0, 65536, 0, OPT_I64_MAX, "Convicted rows."),
+    OPT_INTS_ROW(msg_chunk_make, skip_samples, NULL, 0, 65536, 0, OPT_I64_MAX,
+                 "Samples of the stream that were convicted before."),
     OPT_END_ROW,
 };
 static const struct opt chunk_bad_options[] = {

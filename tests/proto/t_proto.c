@@ -52,6 +52,42 @@ START_TEST(messages_round_trip)
 }
 END_TEST
 
+static size_t field_bytes(const struct opt *row)
+{
+    switch (row->type) {
+    case OPT_BOOL: return sizeof(bool);
+    case OPT_STR:
+    case OPT_DOC: return sizeof(void *);
+    case OPT_INTS: return sizeof(struct opt_ints);
+    case OPT_STRS: return sizeof(struct opt_strs);
+    case OPT_GROUPS: return sizeof(struct opt_groups);
+    case OPT_I64: return sizeof(int64_t);
+    case OPT_F64: return sizeof(double);
+    case OPT_F32:
+    case OPT_ENUM:
+    case OPT_FLOATS:
+    case OPT_GROUP:
+    case OPT_BIN:
+    case OPT_END: break;
+    }
+    ck_abort_msg("a message with a field of type %d", (int)row->type);
+}
+
+/* A field of a body that has no row would be lost on the way: rows cover the struct but for padding. */
+START_TEST(fields_have_rows)
+{
+    const struct msg_desc *desc = &msg_table[_i];
+    size_t end = 0;
+    for (const struct opt *row = desc->options; row->type != OPT_END; row++) {
+        ck_assert_msg(row->offset >= end && row->offset - end < 8, "%s: what stands before '%s'?", desc->name, row->name);
+        end = row->offset + field_bytes(row);
+    }
+    if (desc->options != msg_none_options) {
+        ck_assert_msg(desc->body_size - end < 8, "%s: its last field has no row", desc->name);
+    }
+}
+END_TEST
+
 static const struct {
     const char *bytes;
     size_t n;
@@ -256,6 +292,7 @@ int main(void)
     Suite *suite = suite_create("proto");
     TCase *tcase = tcase_create("proto");
     tcase_add_test(tcase, messages_round_trip);
+    tcase_add_loop_test(tcase, fields_have_rows, 0, MSG_MAX_);
     tcase_add_loop_test(tcase, bad_message, 0, (int)(sizeof bad_messages / sizeof bad_messages[0]));
     tcase_add_test(tcase, hostile_corpus);
     tcase_add_test(tcase, job_is_read);
