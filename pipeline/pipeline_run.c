@@ -31,10 +31,10 @@ static const struct slab_field *field(const struct slab_layout *layout, const ch
     BUG("the layout of a batch has no field '%s'", name);
 }
 
-static bool is_skipped(const struct msg_chunk_make *make, int64_t row)
+static bool holds(const struct opt_ints *list, int64_t number)
 {
-    for (size_t i = 0; i < make->skip.n; i++) {
-        if (make->skip.v[i] == row) {
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->v[i] == number) {
             return true;
         }
     }
@@ -113,6 +113,9 @@ static int replace(struct chunk *c, int64_t row, int64_t *ret_label, int64_t *re
     for (int64_t ahead = 1; ahead < REPLACE_MAX && ahead < c->stream->rows; ahead++) {
         struct stream_places places;
         stream_place_next(c->stream, make->epoch, make->step, row, ahead, &places);
+        if (holds(&make->skip_samples, places.at[0].position)) {
+            continue;
+        }
         int r = make_sample(c->pipeline, c->stream, &places, 0, c->x + (size_t)row * c->row_bytes, ret_label, err);
         if (r == 0 || !is_bad_sample(r)) {
             *ret_sample = places.at[0].position;
@@ -139,7 +142,9 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
     int64_t label = 0;
     stream_place(c->stream, c->make->epoch, c->make->step, row, &places);
     const int64_t sample = places.at[0].position;
-    if (is_skipped(c->make, row)) {
+    if (holds(&c->make->skip, row) || holds(&c->make->skip_samples, sample)) {
+        (void)err_set(&found, ERR_DATA, "it ended the workers that opened it");
+        record(c, row, sample, &found);
         put_row(c, row, 0, sample, false);
         return 0;
     }
