@@ -1,0 +1,326 @@
+/* Operations of the pipeline: resizing, cropping, affine maps, augmentation with given parameters, laws of the drawn ones. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/image/affine.h"
+#include "pipeline/op.h"
+#include "tests/golden/golden.h"
+
+enum { OUT_BYTES_MAX = 64 << 20 };
+
+/* The op of a case, or a verdict: skipped if there is none such, refused if its options are. */
+static bool make_op(struct golden_case *c, struct op *op, enum golden_verdict *verdict)
+{
+    struct op_names names = {0};
+    struct err err = {0};
+    const struct op_desc *desc = op_find(c->layer);
+    const struct doc *config = doc_get(c->doc, "config");
+    if (desc == NULL) {
+        *verdict = golden_skip(c, "no such operation yet");
+        return false;
+    }
+    if (op_make(desc, config != NULL && config->n > 0 ? config : NULL, &names, c->arena, op, &err) < 0) {
+        *verdict = golden_refused(c, &err);
+        return false;
+    }
+    return true;
+}
+
+/* One image of a batch (or all of an unbatched input). */
+struct images {
+    struct tensor all;
+    int64_t n;
+    struct shape shape; /* of one */
+    size_t bytes;
+};
+
+static bool split_images(struct golden_case *c, const struct doc *input, struct images *ret)
+{
+    struct err err = {0};
+    if (golden_array(c, input, &ret->all, &err) < 0) {
+        golden_fail(c, "input: %s", err.text);
+        return false;
+    }
+    bool batched = ret->all.shape.rank == 4;
+    ret->n = batched ? ret->all.shape.d[0] : 1;
+    ret->shape = batched ? shape_make(3, ret->all.shape.d + 1) : ret->all.shape;
+    return shape_bytes(&ret->shape, ret->all.dtype, &ret->bytes) == 0;
+}
+
+/* Runs the op on every image, image i with params + i * OP_PARAMS_MAX, and collects a batch like the input. */
+static int run_images(struct golden_case *c, struct op *op, const struct images *in, const float *params,
+                      struct tensor *ret, struct err *err)
+{
+    struct op_spec spec = {.dtype = in->all.dtype, .shape = in->shape};
+    struct op_scratch scratch = {0};
+    unsigned char *all = NULL;
+    size_t bytes = 0;
+    int r = op_check(op, &spec, err);
+    for (int64_t i = 0; i < in->n && r == 0; i++) {
+        struct tensor one = {in->all.dtype, in->shape, (unsigned char *)in->all.data + (size_t)i * in->bytes};
+        struct tensor out = {.data = arena_alloc(c->arena, OUT_BYTES_MAX / 64)};
+        struct op_key key = {.position = (uint64_t)i, .sample = i};
+        static const float none[OP_PARAMS_MAX] = {0};
+        r = op_run_given(op, params != NULL ? params + i * OP_PARAMS_MAX : none, &key, &one, &out, &scratch, err);
+        if (r == 0 && all == NULL) {
+            r = shape_bytes(&out.shape, out.dtype, &bytes);
+            all = arena_array(c->arena, (size_t)in->n, bytes + 1);
+            *ret = (struct tensor){.dtype = out.dtype, .shape = out.shape, .data = all};
+        }
+        if (r == 0) {
+            memcpy(all + (size_t)i * bytes, out.data, bytes);
+        }
+    }
+    op_scratch_fini(&scratch);
+    if (r == 0 && in->all.shape.rank == 4) {
+        struct shape one = ret->shape;
+        ret->shape.rank = one.rank + 1;
+        ret->shape.d[0] = in->n;
+        memcpy(ret->shape.d + 1, one.d, sizeof one.d - sizeof one.d[0]);
+    }
+    return r;
+}
+
+static enum golden_verdict run_layer(struct golden_case *c)
+{
+    struct op op;
+    struct images in;
+    struct tensor out;
+    struct err err = {0};
+    enum golden_verdict verdict;
+    if (!make_op(c, &op, &verdict)) {
+        return verdict;
+    }
+    const struct doc *input = doc_get(c->doc, "input");
+    bool is_array = input != NULL && input->type == DOC_MAP && doc_get(input, "dtype") != NULL;
+    if (!is_array) {
+        return c->expected_error ? golden_fail(c, "was taken, but has to be refused") : golden_skip(c, "no input array");
+    }
+    if (!split_images(c, input, &in)) {
+        return GOLDEN_FAILED;
+    }
+    int r = run_images(c, &op, &in, NULL, &out, &err);
+    if (r < 0) {
+        return golden_refused(c, &err);
+    }
+    if (c->expected_error) {
+        return golden_fail(c, "was taken, but has to be refused");
+    }
+    return golden_compare(c, "output", &out, doc_get(c->doc, "expected"), c->rtol, c->atol) ? GOLDEN_PASSED
+                                                                                             : GOLDEN_FAILED;
+}
+
+/* Fills params of every image from the arrays of `transformation`, whose names are those of the op's parameters. */
+static bool given_params(struct golden_case *c, const struct op *op, int64_t n, float *params)
+{
+    const struct doc *given = doc_get(doc_get(c->doc, "arrays"), "transformation");
+    int at = 0;
+    for (const struct op_param *p = op->desc->params; p != NULL && p->name != NULL; at += p->n, p++) {
+        struct tensor values;
+        struct err err = {0};
+        int64_t count = 0;
+        const struct doc *array = doc_get(given, p->name);
+        if (array == NULL || golden_floats(c, array, &values, &err) < 0 || shape_count(&values.shape, &count) < 0 ||
+            count < n * p->n) {
+            golden_fail(c, "parameter '%s' is not in the case", p->name);
+            return false;
+        }
+        for (int64_t i = 0; i < n; i++) {
+            memcpy(params + i * OP_PARAMS_MAX + at, (float *)values.data + i * p->n, (size_t)p->n * sizeof(float));
+        }
+    }
+    return true;
+}
+
+static enum golden_verdict run_augment(struct golden_case *c)
+{
+    struct op op;
+    struct images in;
+    struct tensor out;
+    struct err err = {0};
+    enum golden_verdict verdict;
+    if (!make_op(c, &op, &verdict)) {
+        return verdict;
+    }
+    if (!split_images(c, doc_get(c->doc, "input"), &in)) {
+        return GOLDEN_FAILED;
+    }
+    float *params = arena_array(c->arena, (size_t)in.n * OP_PARAMS_MAX, sizeof *params);
+    if (!given_params(c, &op, in.n, params)) {
+        return GOLDEN_FAILED;
+    }
+    if (run_images(c, &op, &in, params, &out, &err) < 0) {
+        return golden_refused(c, &err);
+    }
+    const struct doc *images = doc_get(doc_get(c->doc, "expected"), "images");
+    return golden_compare(c, "images", &out, images, c->rtol, c->atol) ? GOLDEN_PASSED : GOLDEN_FAILED;
+}
+
+/* ---- laws of drawn parameters ---------------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    float x = *(const float *)a;
+    float y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* The README's rule: with R = max - min of the quantiles, mean and std within rtol R + 0.01 R, inner quantiles within
+ * 0.05 R; parameters of two values by the mean alone. */
+static bool check_column(struct golden_case *c, const struct doc *column, float *values, int64_t n)
+{
+    const struct doc *quantiles = doc_get(column, "quantiles");
+    double low = doc_float(quantiles, "0", 0);
+    double high = doc_float(quantiles, "1", 0);
+    double range = high - low;
+    double mean = 0;
+    double square = 0;
+    int64_t n_ends = 0;
+    for (int64_t i = 0; i < n; i++) {
+        mean += (double)values[i] / (double)n;
+        square += (double)values[i] * (double)values[i] / (double)n;
+        n_ends += fabs((double)values[i] - low) < 1e-6 || fabs((double)values[i] - high) < 1e-6;
+    }
+    bool two_valued = n_ends == n;
+    double deviation = sqrt(fmax(0, square - mean * mean));
+    double allowed = c->rtol * range + 0.01 * range;
+    if (fabs(mean - doc_float(column, "mean", 0)) > allowed) {
+        golden_fail(c, "mean %.5g, want %.5g within %.3g", mean, doc_float(column, "mean", 0), allowed);
+        return false;
+    }
+    if (!two_valued && fabs(deviation - doc_float(column, "std", 0)) > allowed) {
+        golden_fail(c, "deviation %.5g, want %.5g within %.3g", deviation, doc_float(column, "std", 0), allowed);
+        return false;
+    }
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    for (size_t i = 0; i < quantiles->n && !two_valued; i++) {
+        double at = 0;
+        if (!doc_parse_float(quantiles->pairs[i].key, &at) || at <= 0 || at >= 1) {
+            continue;
+        }
+        double got = (double)values[(int64_t)(at * (double)(n - 1))];
+        double want = doc_number(&quantiles->pairs[i].value);
+        if (fabs(got - want) > 0.05 * range) {
+            golden_fail(c, "quantile %s is %.5g, want %.5g within %.3g", quantiles->pairs[i].key, got, want, 0.05 * range);
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum golden_verdict run_distribution(struct golden_case *c)
+{
+    struct op op;
+    struct err err = {0};
+    enum golden_verdict verdict;
+    if (!make_op(c, &op, &verdict)) {
+        return verdict;
+    }
+    const struct doc *batch = doc_get(c->doc, "batch_shape");
+    const struct doc *columns = doc_get(c->doc, "columns");
+    const char *wanted = doc_str(c->doc, "parameter", "");
+    int at = 0;
+    const struct op_param *p = op.desc->params;
+    while (p != NULL && p->name != NULL && strcmp(p->name, wanted) != 0) {
+        at += p->n;
+        p++;
+    }
+    if (batch == NULL || batch->n != 4 || p == NULL || p->name == NULL || columns == NULL) {
+        return golden_skip(c, "parameter '%s' is not one of the operation's", wanted);
+    }
+    const int64_t image[] = {batch->items[1].i, batch->items[2].i, batch->items[3].i};
+    struct op_spec spec = {.dtype = DTYPE_F32, .shape = shape_make(3, image)};
+    if (op_check(&op, &spec, &err) < 0) {
+        return golden_refused(c, &err);
+    }
+    int64_t n = doc_int(c->doc, "samples", 20000);
+    float *values = arena_array(c->arena, (size_t)n, sizeof *values);
+    for (size_t column = 0; column < columns->n && column < (size_t)p->n; column++) {
+        for (int64_t i = 0; i < n; i++) {
+            float params[OP_PARAMS_MAX] = {0};
+            struct op_key key = {.seed = 20261124, .position = (uint64_t)i, .sample = i};
+            op_draw(&op, &spec, &key, params);
+            values[i] = params[at + (int)column];
+        }
+        if (!check_column(c, &columns->items[column], values, n)) {
+            return GOLDEN_FAILED;
+        }
+    }
+    return GOLDEN_PASSED;
+}
+
+static enum golden_verdict run_accepts(struct golden_case *c)
+{
+    struct op op;
+    enum golden_verdict verdict;
+    return make_op(c, &op, &verdict) ? GOLDEN_PASSED : verdict;
+}
+
+/* ---- the affine map alone --------------------------------------------------------------------------------------- */
+
+static const struct opt_name fills[] = {
+    {"constant", AFFINE_CONSTANT}, {"reflect", AFFINE_REFLECT}, {"wrap", AFFINE_WRAP}, {"nearest", AFFINE_EDGE}, {NULL, 0},
+};
+static const struct opt_name interpolations[] = {{"nearest", AFFINE_NEAREST}, {"bilinear", AFFINE_BILINEAR}, {NULL, 0}};
+
+struct affine_config {
+    int interpolation, fill_mode;
+    double fill_value;
+};
+static const struct opt affine_config_options[] = {
+    OPT_ENUM_ROW(affine_config, interpolation, AFFINE_BILINEAR, interpolations, "Of the op."),
+    OPT_ENUM_ROW(affine_config, fill_mode, AFFINE_CONSTANT, fills, "Of the op."),
+    OPT_F64_ROW(affine_config, fill_value, 0, -1e9, 1e9, "Of the op."),
+    OPT_END_ROW,
+};
+
+static enum golden_verdict run_affine(struct golden_case *c)
+{
+    struct affine_config config;
+    struct images in;
+    struct tensor map;
+    struct err err = {0};
+    const struct doc *transform = doc_get(doc_get(c->doc, "arrays"), "transform");
+    if (opt_read(affine_config_options, &config, doc_get(c->doc, "config"), c->arena, &err) < 0) {
+        return golden_refused(c, &err);
+    }
+    if (transform == NULL || golden_floats(c, transform, &map, &err) < 0 ||
+        !split_images(c, doc_get(c->doc, "input"), &in)) {
+        return golden_fail(c, "no transform or input: %s", err.text);
+    }
+    struct affine affine = {.fill = config.fill_mode,
+                            .interpolation = config.interpolation,
+                            .fill_value = (float)config.fill_value};
+    struct tensor out = in.all;
+    int64_t each = in.shape.d[0] * in.shape.d[1] * in.shape.d[2];
+    out.dtype = DTYPE_F32;
+    out.data = arena_array(c->arena, (size_t)(in.n * each), sizeof(float));
+    for (int64_t i = 0; i < in.n; i++) {
+        const struct affine_image image = {in.all.dtype, in.shape.d[0], in.shape.d[1], in.shape.d[2],
+                                           (unsigned char *)in.all.data + (size_t)i * in.bytes};
+        const float *m = (const float *)map.data + (map.shape.rank == 2 ? i * 8 : 0);
+        memcpy(affine.m, m, sizeof affine.m);
+        affine_run(&affine, &image, (float *)out.data + i * each);
+    }
+    return golden_compare(c, "output", &out, doc_get(c->doc, "expected"), c->rtol, c->atol) ? GOLDEN_PASSED
+                                                                                             : GOLDEN_FAILED;
+}
+
+const struct golden_class golden_image_classes[] = {
+    {"augment", NULL, run_augment},
+    {"distribution", "RandomFlip", run_distribution},
+    {"distribution", "RandomRotation", run_distribution},
+    {"distribution", "RandomTranslation", run_distribution},
+    {"distribution", "RandomZoom", run_distribution},
+    {"accepts", "RandomFlip", run_accepts},
+    {"layer", "RandomRotation", run_layer},
+    {"layer", "RandomTranslation", run_layer},
+    {"layer", "RandomZoom", run_layer},
+    {"layer", "RandomFlip", run_layer},
+    {"layer", "Resizing", run_layer},
+    {"layer", "CenterCrop", run_layer},
+    {"op", "keras.ops.image.affine_transform", run_affine},
+    {NULL, NULL, NULL},
+};
