@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Benchmarks: one JSON object a line with bench, row, unit, ours, peer, peer_name, limit, ratio, goal.
+
+ratio is ours over the best peer, or the peer over ours where less is better: more is always better. Machines are shared and noisy:
+runs of ours and of the peers are interleaved and the best of each counts. Peers run when ./dev peers has installed them.
+"""
+import argparse
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SHARED = pathlib.Path(os.environ.get("MILLRACE_SHARED", ROOT.parent / "shared"))
+RUNS = 3
+
+
+def row(bench, name, unit, ours, peer=None, peer_name=None, limit=None, goal=None, less=False):
+    ratio = None
+    if peer and ours:
+        ratio = round(peer / ours if less else ours / peer, 3)
+    print(json.dumps(dict(bench=bench, row=name, unit=unit, ours=round(ours, 4) if ours is not None else None, peer=peer,
+                          peer_name=peer_name, limit=limit, ratio=ratio, goal=goal)), flush=True)
+
+
+class Daemon:
+    """A millraced on folders of its own, and the command line that speaks to it."""
+
+    def __init__(self, build):
+        self.build = pathlib.Path(build).resolve()
+        self.folder = tempfile.TemporaryDirectory(prefix="millrace-bench-")
+        top = pathlib.Path(self.folder.name)
+        self.socket = top / "run" / "control.sock"
+        self.log = open(top / "log", "wb")
+        self.process = subprocess.Popen(
+            [self.build / "daemon" / "millraced", f"--state_dir={top / 'state'}", f"--run_dir={top / 'run'}"],
+            stdout=self.log, stderr=self.log)
+        deadline = time.monotonic() + 10
+        while not self.socket.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("bench: millraced did not start:\n" + (top / "log").read_text())
+            time.sleep(0.01)
+
+    def client(self, *arguments):
+        return [str(self.build / "client" / "millrace"), f"--socket={self.socket}", "--json", *map(str, arguments)]
+
+    def run(self, *arguments):
+        done = subprocess.run(self.client(*arguments), capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"bench: {arguments}: {done.stdout}{done.stderr}")
+        return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
+
+    def events(self, *arguments):
+        """The JSON lines of a watching command, each with the seconds since it was started."""
+        start = time.monotonic()
+        with subprocess.Popen(self.client(*arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            for line in process.stdout:
+                yield time.monotonic() - start, json.loads(line)
+
+    def pss_bytes(self):
+        """Proportional memory of the daemon and all below it."""
+        children = {}
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rsplit(")", 1)[1].split()
+                children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+            except (OSError, IndexError):
+                continue
+        total, left = 0, [self.process.pid]
+        while left:
+            pid = left.pop()
+            left += children.get(pid, [])
+            try:
+                rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+                total += sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
+            except OSError:
+                continue
+        return total
+
+    def close(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(40)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.folder.cleanup()
+
+
+def events_of(kind, stream):
+    for seconds, event in stream:
+        if event.get("kind") == kind:
+            yield seconds, event.get("data") or {}
+
+
+def peer(venv, script, *arguments):
+    """The last JSON line of a peer's script, or None when it is not installed."""
+    python = ROOT / f".venv-{venv}" / "bin" / "python"
+    if not python.exists() or not (SHARED / "peers" / script).exists():
+        return None
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
+    done = subprocess.run([python, SHARED / "peers" / script, *map(str, arguments)], capture_output=True, text=True, env=environment)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    return json.loads(lines[-1]) if lines else None
+
+
+def best_peer(results, key, less=False):
+    found = [(r[key], name) for name, r in results if r and r.get(key)]
+    if not found:
+        return None, None
+    return min(found) if less else max(found)
+
+
+def bench_start(daemon):
+    """Submit to first step of LeNet, daemon running, checkers included."""
+    best, peers = None, []
+    for _ in range(RUNS):
+        first = None
+        for seconds, data in events_of("progress", daemon.events("run", ROOT / "bench" / "lenet.yaml", "--epochs=1")):
+            if data.get("global_step", 0) >= 1 and first is None:
+                first = seconds
+        if first is not None:
+            best = first if best is None else min(best, first)
+        peers.append(("keras", peer("keras", "keras_train.py", "lenet", 1, "fit", 1)))
+    value, name = best_peer(peers, "start_s", less=True)
+    row("start", "lenet: submit to first step", "ms", best * 1e3 if best else None, value * 1e3 if value else None, name,
+        goal="<= 250", less=True)
+
+
+def bench_memory(daemon):
+    """Peak memory of all processes together in the digits job."""
+    peak, done = [0], threading.Event()
+
+    def sample():
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], daemon.pss_bytes())
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    for _ in daemon.events("run", ROOT / "examples" / "digits.yaml", "--epochs=2"):
+        pass
+    done.set()
+    thread.join()
+    result = peer("keras", "keras_train.py", "lenet", 1, "fit", 1)
+    row("memory", "digits: all processes, PSS", "MB", peak[0] / 1e6, result and result["rss_mb"], result and "keras (LeNet alone, RSS)",
+        goal="<= 120", less=True)
+
+
+def bench_lenet(daemon):
+    """Images a second of LeNet, one trainer thread, input included; the peers train on a constant batch without input."""
+    best, waited, peers = 0, None, []
+    for _ in range(RUNS):
+        for _, data in events_of("progress", daemon.events("run", ROOT / "bench" / "lenet.yaml")):
+            if data.get("samples_per_second", 0) > best:
+                best, waited = data["samples_per_second"], data.get("wait_share")
+        peers.append(("keras", peer("keras", "keras_train.py", "lenet", 1, "fit", 4)))
+        peers.append(("pytorch", peer("torch", "torch_train.py", "lenet", 1, "eager", 4)))
+    value, name = best_peer(peers, "ips_best")
+    row("lenet", "lenet, batch 64, one thread", "images/s", best, value, name, limit=50000, goal="> peers")
+    row("lenet", "share of time that the fit loop waited", "ratio", waited, goal="-> 0", less=True)
+
+
+def bench_wait(daemon):
+    """Share of the time that the fit loop of the digits job waited for input, as the job tells at its end."""
+    shares = [d["wait_share"] for _, d in events_of("progress", daemon.events("run", ROOT / "examples" / "digits.yaml", "--epochs=3"))
+              if d.get("global_step", 0) > 100 and "wait_share" in d]
+    row("wait", "digits: share of time that the fit loop waited", "ratio", sum(shares) / len(shares) if shares else None, less=True)
+
+
+BENCHES = {f.__name__[6:]: f for f in (bench_start, bench_memory, bench_lenet, bench_wait)}
+
+
+def kernels(build):
+    """The kernels' own benchmark prints its rows itself."""
+    program = pathlib.Path(build) / "tests" / "kernel" / "kbench"
+    if program.exists():
+        subprocess.run([program], check=False)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default=ROOT / "build-release")
+    parser.add_argument("name", nargs="?", choices=[*BENCHES, "kernels"])
+    arguments = parser.parse_args()
+    if arguments.name in (None, "kernels"):
+        kernels(arguments.build)
+    if arguments.name == "kernels":
+        return
+    daemon = Daemon(arguments.build)
+    try:
+        daemon.run("dataset", "put", "digits", ROOT / "examples" / "digits")
+        for name in [arguments.name] if arguments.name else BENCHES:
+            BENCHES[name](daemon)
+    finally:
+        daemon.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
