@@ -268,8 +268,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
                                     "connect-src 'self'; img-src 'self'; "
                                     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
     };
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(answer->text.size, answer->text.data, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        answer->text.size, answer->text.data, MHD_RESPMEM_MUST_COPY);
     if (response == NULL) {
         return MHD_NO;
     }

@@ -1,0 +1,342 @@
+/* Data sets through a real daemon: uploads, resumption, deduplication, damage, full disks. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "tests/daemon/fixture.h"
+
+enum { MIB = 1 << 20 };
+
+START_TEST(put_list_show_verify_remove)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_start(&f);
+    const struct msg_none none = {.unused = 0};
+    ck_assert_int_eq(fixture_put(&f, "d", 20, 1000, 1), 20);
+    const struct doc *show = fixture_named(&f, MSG_DATASET_SHOW, "d");
+    ck_assert_str_eq(doc_str(show, "kind", ""), "idx");
+    ck_assert_int_eq(doc_int(show, "files", 0), 20);
+    ck_assert_int_eq(doc_int(show, "bytes", 0), 20000);
+    ck_assert_int_eq(doc_int(doc_get(show, "splits"), "train", 0), 20);
+    const struct doc *list = fixture_ask(&f, MSG_DATASET_LIST, &none, NULL, 0);
+    ck_assert_int_eq((int)doc_get(list, "datasets")->n, 1);
+    const struct doc *verify = fixture_named(&f, MSG_DATASET_VERIFY, "d");
+    ck_assert_int_eq(doc_int(verify, "files", 0), 20);
+    ck_assert_int_eq((int)doc_get(verify, "damaged")->n, 0);
+    ck_assert_ptr_null(fixture_named(&f, MSG_DATASET_SHOW, "dd"));
+    ck_assert_int_eq(f.err.code, ERR_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(f.err.text, "'d'"));
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "d"));
+    ck_assert_ptr_null(fixture_named(&f, MSG_DATASET_SHOW, "d"));
+    ck_assert_int_eq(fixture_end(&f, SIGTERM), 0);
+    fixture_fini(&f);
+}
+END_TEST
+
+/* The same bytes under another name need no chunk; removing one keeps the other whole. */
+START_TEST(deduplication)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "a", 8, 3000, 1), 8);
+    ck_assert_int_eq(fixture_put(&f, "b", 12, 3000, 1), 4);
+    ck_assert_int_eq(fixture_put(&f, "a", 8, 3000, 1), 0);
+    ck_assert_int_eq(fixture_put(&f, "a", 9, 3000, 1), -1);
+    ck_assert_int_eq(f.err.code, ERR_EXISTS);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "a"));
+    const struct doc *verify = fixture_named(&f, MSG_DATASET_VERIFY, "b");
+    ck_assert_int_eq((int)doc_get(verify, "damaged")->n, 0);
+    fixture_fini(&f);
+}
+END_TEST
+
+static const struct doc *begin(struct fixture *f, const char *name, int n, size_t bytes,
+                               unsigned seed)
+{
+    const struct msg_dataset_begin body = {.name = name, .kind = "idx"};
+    struct buf list;
+    buf_init(&list);
+    fixture_list(n, bytes, seed, &list);
+    const struct doc *reply = fixture_ask(f, MSG_DATASET_BEGIN, &body, list.data, list.size);
+    buf_fini(&list);
+    return reply;
+}
+
+/* Kill -9 in the middle of a file: what was acknowledged is there, and the rest is enough. */
+START_TEST(resumed_after_kill)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_start(&f);
+    enum { BYTES = 5 * MIB + 17 };
+    unsigned char *data = malloc(BYTES);
+    fixture_content(0, BYTES, 5, data);
+    for (int kills = 0; kills < 3; kills++) {
+        const struct doc *reply = begin(&f, "big", 2, BYTES, 5);
+        ck_assert_ptr_nonnull(reply);
+        ck_assert_int_eq(doc_at(doc_get(reply, "have"), 0)->i, (int64_t)kills * MIB);
+        const struct msg_dataset_chunk chunk = {
+            .upload = doc_str(reply, "upload", ""), .file = 0, .offset = (int64_t)kills * MIB};
+        reply = fixture_ask(&f, MSG_DATASET_CHUNK, &chunk, data + (size_t)kills * MIB, MIB);
+        ck_assert_int_eq(doc_int(reply, "have", 0), (int64_t)(kills + 1) * MIB);
+        ck_assert_int_eq(fixture_end(&f, SIGKILL), -SIGKILL);
+        fixture_start(&f);
+    }
+    ck_assert_int_eq(fixture_put(&f, "big", 2, BYTES, 5), 3 + 6);
+    ck_assert_int_eq((int)doc_get(fixture_named(&f, MSG_DATASET_VERIFY, "big"), "damaged")->n, 0);
+    ck_assert_int_eq(fixture_end(&f, SIGKILL), -SIGKILL);
+    fixture_start(&f);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_SHOW, "big"));
+    free(data);
+    fixture_fini(&f);
+}
+END_TEST
+
+/* A window of chunks without waiting; one more than the credit is refused. */
+START_TEST(credit)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_arg(&f, "--upload-credit=4");
+    fixture_start(&f);
+    const struct doc *reply = begin(&f, "c", 40, 2000, 3);
+    ck_assert_int_eq(doc_int(reply, "credit", 0), 4);
+    unsigned char data[2000];
+    int n_taken = 0;
+    int n_refused = 0;
+    for (int i = 0; i < 40; i++) {
+        const struct msg_dataset_chunk chunk = {.upload = doc_str(reply, "upload", ""), .file = i};
+        fixture_content(i, sizeof(data), 3, data);
+        fixture_send(&f, MSG_DATASET_CHUNK, &chunk, data, sizeof(data));
+    }
+    for (int i = 0; i < 40; i++) {
+        struct msg msg = {.id = 0};
+        ck_assert(fixture_next(&f, &msg));
+        n_taken += msg.type == MSG_REPLY;
+        n_refused +=
+            msg.type == MSG_ERROR && ((const struct msg_error *)msg.body)->code == ERR_LIMIT;
+    }
+    ck_assert_int_eq(n_taken + n_refused, 40);
+    ck_assert_int_ge(n_taken, 4);
+    ck_assert_int_eq(fixture_put(&f, "c", 40, 2000, 3), n_refused);
+    fixture_fini(&f);
+}
+END_TEST
+
+struct bad_begin {
+    const char *name, *kind, *list; /* JSON */
+    int code;
+};
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+static const struct bad_begin bad_begins[] = {
+    {"", "auto", "[]", ERR_INVALID},
+    {"a/b", "auto", "[]", ERR_INVALID},
+    {"a", "auto", "[]", ERR_INVALID},
+    {"a", "auto", "{}", ERR_INVALID},
+    {"a", "idxx", "[{\"path\": \"a-ubyte\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_UNKNOWN},
+    {"a", "auto", "[{\"path\": \"a.txt\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
+    {"a", "auto", "[{\"path\": \"../a.png\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
+    {"a", "auto", "[{\"path\": \"/a.png\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
+    {"a", "auto", "[{\"path\": \"x/./a.png\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
+    {"a", "auto", "[{\"path\": \"x//a.png\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
+    {"a", "auto", "[{\"path\": \"a\\n.png\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
+    {"a", "auto", "[{\"path\": \"a.png\", \"bytes\": -1, \"id\": \"" ID "\"}]", ERR_INVALID},
+    {"a", "auto", "[{\"path\": \"a.png\", \"bytes\": 1, \"id\": \"XYZ\"}]", ERR_INVALID},
+    {"a", "auto", "[{\"path\": \"a.png\", \"bytes\": 5000000, \"id\": \"" ID "\"}]", ERR_LIMIT},
+    {"a", "auto",
+     "[{\"path\": \"b.png\", \"bytes\": 1, \"id\": \"" ID
+     "\"}, {\"path\": \"a.png\", \"bytes\": 1, \"id\": \"" ID "\"}]",
+     ERR_INVALID},
+    {"a", "auto",
+     "[{\"path\": \"a.png\", \"bytes\": 1, \"id\": \"" ID
+     "\"}, {\"path\": \"a.png\", \"bytes\": 1, \"id\": \"" ID "\"}]",
+     ERR_INVALID},
+};
+
+START_TEST(refused_lists)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_arg(&f, "--max-dataset-bytes=1000000");
+    fixture_start(&f);
+    for (size_t i = 0; i < sizeof(bad_begins) / sizeof(bad_begins[0]); i++) {
+        const struct bad_begin *c = &bad_begins[i];
+        const struct msg_dataset_begin body = {.name = c->name, .kind = c->kind};
+        struct doc *doc = NULL;
+        struct buf list;
+        buf_init(&list);
+        ck_assert_int_ge(
+            doc_read_json(c->list, strlen(c->list), &doc_limits_default, &f.arena, &doc, NULL), 0);
+        msg_write_doc(doc, &list);
+        ck_assert_msg(fixture_ask(&f, MSG_DATASET_BEGIN, &body, list.data, list.size) == NULL,
+                      "row %zu is taken", i);
+        ck_assert_msg(f.err.code == c->code, "row %zu: %d instead of %d (%s)", i, f.err.code,
+                      c->code, f.err.text);
+        buf_fini(&list);
+    }
+    fixture_fini(&f);
+}
+END_TEST
+
+/* Bytes that do not have the declared id are not kept. */
+START_TEST(wrong_bytes)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_start(&f);
+    const struct doc *reply = begin(&f, "w", 1, 2 * MIB, 9);
+    char upload[32];
+    snprintf(upload, sizeof(upload), "%s", doc_str(reply, "upload", ""));
+    unsigned char *data = calloc(1, MIB);
+    struct msg_dataset_chunk chunk = {.upload = upload, .file = 0, .offset = 0};
+    ck_assert_ptr_nonnull(fixture_ask(&f, MSG_DATASET_CHUNK, &chunk, data, MIB));
+    chunk.offset = 3;
+    ck_assert_ptr_nonnull(
+        fixture_ask(&f, MSG_DATASET_CHUNK, &chunk, data, MIB)); /* an overlap is taken */
+    chunk.offset = MIB + 100;
+    ck_assert_ptr_null(fixture_ask(&f, MSG_DATASET_CHUNK, &chunk, data, 10)); /* a hole is not */
+    ck_assert_int_eq(f.err.code, ERR_INVALID);
+    chunk.offset = MIB;
+    ck_assert_ptr_null(fixture_ask(&f, MSG_DATASET_CHUNK, &chunk, data, MIB));
+    ck_assert_int_eq(f.err.code, ERR_CORRUPT);
+    const struct msg_dataset_commit commit = {.upload = upload};
+    ck_assert_ptr_null(fixture_ask(&f, MSG_DATASET_COMMIT, &commit, NULL, 0));
+    ck_assert_int_eq(f.err.code, ERR_MISSING);
+    ck_assert_int_eq(fixture_put(&f, "w", 1, 2 * MIB, 9), 2);
+    free(data);
+    fixture_fini(&f);
+}
+END_TEST
+
+/* A blob that was changed on the disk is found, named, put aside, and comes back with another
+ * upload. */
+START_TEST(damage_is_found)
+{
+    struct fixture f;
+    char id[HASH_ID_TEXT];
+    char path[TEST_PATH];
+    unsigned char data[700];
+    fixture_init(&f);
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "v", 5, sizeof(data), 2), 5);
+    fixture_content(3, sizeof(data), 2, data);
+    hash_bytes(data, sizeof(data), id);
+    test_path(path, "%s/s/blobs/%.2s/%s", f.dir, id, id);
+    int fd = open(path, O_WRONLY);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(pwrite(fd, "x", 1, 99), 1);
+    close(fd);
+    const struct doc *damaged = doc_get(fixture_named(&f, MSG_DATASET_VERIFY, "v"), "damaged");
+    ck_assert_int_eq((int)damaged->n, 1);
+    ck_assert_str_eq(doc_at(damaged, 0)->str, "train-0003-ubyte");
+    ck_assert_int_eq(fixture_put(&f, "v", 5, sizeof(data), 2), 1);
+    ck_assert_int_eq((int)doc_get(fixture_named(&f, MSG_DATASET_VERIFY, "v"), "damaged")->n, 0);
+    fixture_fini(&f);
+}
+END_TEST
+
+/* A full disk is an error with a name; what was acknowledged stays, and the upload goes on when
+ * there is space. */
+START_TEST(full_disk)
+{
+    struct fixture f;
+    char filler[TEST_PATH + 16];
+    fixture_init(&f);
+    ck_assert_int_eq(mkdir(f.state_dir, 0700), 0);
+    if (geteuid() != 0 || mount("tmpfs", f.state_dir, "tmpfs", 0, "size=6m") != 0) {
+        test_skip("a small tmpfs needs root");
+        fixture_fini(&f);
+        return;
+    }
+    fixture_arg(&f, "--reserve-bytes=500000");
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "small", 3, 1000, 1), 3);
+    snprintf(filler, sizeof(filler), "%s/filler", f.state_dir);
+    int fd = open(filler, O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_eq(posix_fallocate(fd, 0, 2 * MIB), 0);
+    close(fd);
+    ck_assert_int_eq(fixture_put(&f, "large", 1, 4 * MIB, 1), -1);
+    ck_assert_int_eq(f.err.code, ERR_NO_SPACE);
+    const struct doc *reply = begin(&f, "large", 1, 4 * MIB, 1);
+    int64_t have = doc_at(doc_get(reply, "have"), 0)->i;
+    ck_assert_int_ge(have, MIB);
+    ck_assert_int_eq((int)doc_get(fixture_named(&f, MSG_DATASET_VERIFY, "small"), "damaged")->n, 0);
+    unlink(filler);
+    ck_assert_int_eq(fixture_put(&f, "large", 1, 4 * MIB, 1), (int)(4 - have / MIB));
+    ck_assert_int_eq(fixture_end(&f, SIGTERM), 0);
+    umount(f.state_dir);
+    fixture_fini(&f);
+}
+END_TEST
+
+/* Requests in any order and of any kind: 2,000 frames of garbage, and the daemon still serves. */
+START_TEST(garbage_frames)
+{
+    struct fixture f;
+    struct buf good;
+    unsigned seed = 12345;
+    fixture_init(&f);
+    fixture_start(&f);
+    buf_init(&good);
+    const struct msg_dataset_chunk chunk = {.upload = "abcdef", .file = 3, .offset = 17};
+    msg_encode(MSG_DATASET_CHUNK, 77, &chunk, &good);
+    for (int i = 0; i < 2000; i++) {
+        unsigned char frame[300];
+        size_t n = 0;
+        seed = seed * 1103515245u + 12345u;
+        if (i % 2 == 0) {
+            n = good.size;
+            memcpy(frame, good.data, n);
+            frame[(seed >> 8) % n] = (unsigned char)(seed >> 20);
+        } else {
+            n = (seed >> 10) % sizeof(frame);
+            for (size_t k = 0; k < n; k++) {
+                seed = seed * 1103515245u + 12345u;
+                frame[k] = (unsigned char)(seed >> 16);
+            }
+        }
+        fixture_raw(&f, frame, n);
+    }
+    const struct msg_none none = {.unused = 0};
+    ck_assert_ptr_nonnull(fixture_ask(&f, MSG_PING, &none, NULL, 0));
+    const struct doc *status = fixture_ask(&f, MSG_STATUS, &none, NULL, 0);
+    ck_assert_int_gt(doc_int(doc_get(status, "counters"), "garbage", 0), 500);
+    buf_fini(&good);
+    ck_assert_int_eq(fixture_end(&f, SIGTERM), 0);
+    fixture_fini(&f);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("store");
+    TCase *tcase = tcase_create("store");
+    tcase_set_timeout(tcase, 100);
+    tcase_add_test(tcase, put_list_show_verify_remove);
+    tcase_add_test(tcase, deduplication);
+    tcase_add_test(tcase, resumed_after_kill);
+    tcase_add_test(tcase, credit);
+    tcase_add_test(tcase, refused_lists);
+    tcase_add_test(tcase, wrong_bytes);
+    tcase_add_test(tcase, damage_is_found);
+    tcase_add_test(tcase, full_disk);
+    tcase_add_test(tcase, garbage_frames);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+int main(void)
+{
+    return test_main(make_suite());
+}
