@@ -97,16 +97,20 @@ pid_t fixture_spawn(struct fixture *fixture)
     return pid;
 }
 
+static bool try_connect(void *arg)
+{
+    struct fixture *fixture = arg;
+    char address[TEST_PATH];
+    const struct sock_options options = {.linger_ms = 0};
+    test_path(address, "ipc://%s/r/control.sock", fixture->dir);
+    return sock_open_dealer(fixture->context, address, &options, &fixture->sock, NULL) >= 0;
+}
+
 void fixture_connect(struct fixture *fixture)
 {
-    char address[TEST_PATH + 16];
-    const struct sock_options options = {.linger_ms = 0};
-    struct err err = {0};
     drop_socket(fixture);
-    snprintf(address, sizeof(address), "ipc://%s/r/control.sock", fixture->dir);
     fixture->context = sock_context_create();
-    ck_assert_int_ge(sock_open_dealer(fixture->context, address, &options, &fixture->sock, &err),
-                     0);
+    ck_assert_msg(test_wait(try_connect, fixture, 10000), "no control socket");
 }
 
 void fixture_start(struct fixture *fixture)
@@ -169,10 +173,10 @@ bool fixture_next(struct fixture *fixture, struct msg *ret)
 
 void fixture_raw(struct fixture *fixture, const void *data, size_t size)
 {
-    char address[TEST_PATH + 16];
+    char address[TEST_PATH];
     const int linger = 1000;
     if (fixture->raw == NULL) {
-        snprintf(address, sizeof(address), "ipc://%s/r/control.sock", fixture->dir);
+        test_path(address, "ipc://%s/r/control.sock", fixture->dir);
         fixture->raw_context = zmq_ctx_new();
         fixture->raw = zmq_socket(fixture->raw_context, ZMQ_DEALER);
         zmq_setsockopt(fixture->raw, ZMQ_LINGER, &linger, sizeof(linger));
