@@ -82,8 +82,7 @@ static int send_start(struct check *check, struct process *process, struct fds *
     doc_put_int(settings, &check->arena, "memory_bytes",
                 check->daemon->settings->check_memory_bytes);
     start.settings = settings;
-    fds_names(fds, &start);
-    return process_send(process, MSG_CHILD_START, &start, &fds->list, err);
+    return fds_send_start(fds, process, &start, err);
 }
 
 /* The trainer was started beside the worker, so that its libraries are loaded when the data half is

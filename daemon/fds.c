@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -70,8 +72,40 @@ void fds_fini(struct fds *fds)
     fds->list.n = 0;
 }
 
-void fds_names(const struct fds *fds, struct msg_child_start *start)
+/* A folder or the slab has no offset that matters. */
+static bool has_offset(const char *name)
 {
+    return strcmp(name, "blobs") != 0 && strcmp(name, "jobdir") != 0 && strcmp(name, "slab") != 0;
+}
+
+static int open_again(const struct fds *fds, struct child_fds *ret, struct err *err)
+{
+    for (ret->n = 0; ret->n < fds->list.n; ret->n++) {
+        char path[48];
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fds->list.fd[ret->n]);
+        ret->fd[ret->n] = has_offset(fds->names[ret->n]) ? open(path, O_RDONLY | O_CLOEXEC)
+                                                         : fds->list.fd[ret->n];
+        if (ret->fd[ret->n] < 0) {
+            return err_errno(err, errno, "open '%s' for a child", fds->names[ret->n]);
+        }
+    }
+    return 0;
+}
+
+int fds_send_start(const struct fds *fds, struct process *process, struct msg_child_start *start,
+                   struct err *err)
+{
+    struct child_fds list;
     start->fds.v = fds->names;
     start->fds.n = (size_t)fds->list.n;
+    int rc = open_again(fds, &list, err);
+    if (rc >= 0) {
+        rc = process_send(process, MSG_CHILD_START, start, &list, err);
+    }
+    for (int i = 0; i < list.n; i++) {
+        if (list.fd[i] != fds->list.fd[i]) {
+            close(list.fd[i]);
+        }
+    }
+    return rc;
 }

@@ -7,6 +7,7 @@
 #define DAEMON_FDS_H
 
 #include "daemon/jobs.h"
+#include "daemon/process.h"
 #include "proto/child.h"
 
 struct fds {
@@ -22,7 +23,9 @@ int fds_add(struct fds *fds, const char *name, int fd, bool own, struct err *err
 int fds_add_pins(struct fds *fds, const struct daemon *daemon, const struct job_pin *pins,
                  int64_t n_pins, struct arena *arena, struct err *err);
 void fds_fini(struct fds *fds);
-/* Fills start->fds. */
-void fds_names(const struct fds *fds, struct msg_child_start *start);
+/* Fills start->fds and sends it. Files go as descriptions of their own, because an offset is shared
+ * by all who hold a description. */
+int fds_send_start(const struct fds *fds, struct process *process, struct msg_child_start *start,
+                   struct err *err);
 
 #endif

@@ -155,8 +155,7 @@ static int send_start(struct predict *predict, const struct job *job,
     start.mode = "predict";
     start.job = job->id;
     start.settings = settings;
-    fds_names(&predict->fds, &start);
-    return process_send(predict->process, MSG_CHILD_START, &start, &predict->fds.list, err);
+    return fds_send_start(&predict->fds, predict->process, &start, err);
 }
 
 void predict_on_predict(struct daemon *daemon, const struct request *request, const void *body,

@@ -57,8 +57,7 @@ int run_send_start(struct run *run, struct process *process, struct fds *fds, in
     start.max_workers = run->max_workers;
     start.n_slabs = run->n_slabs;
     start.settings = settings;
-    fds_names(fds, &start);
-    int rc = process_send(process, MSG_CHILD_START, &start, &fds->list, err);
+    int rc = fds_send_start(fds, process, &start, err);
     arena_fini(&arena);
     return rc;
 }

@@ -5,6 +5,8 @@
 #include "daemon/journal.h"
 #include "daemon/run_impl.h"
 
+enum { EARLY_DEATHS_MAX = 8 }; /* about three seconds of pauses */
+
 static void on_timer(uv_timer_t *timer);
 
 void run_workers_init(struct run *run)
@@ -102,7 +104,7 @@ static void plan_restart(struct run_worker *worker, bool was_ready)
     const struct role_desc *role = &role_table[ROLE_WORKER];
     worker->restarts++;
     worker->early_deaths = was_ready ? 0 : worker->early_deaths + 1;
-    if (worker->early_deaths > role->burst) {
+    if (worker->early_deaths > EARLY_DEATHS_MAX || worker->early_deaths > role->burst) {
         if (run->outcome.code == 0) {
             err_set(&run->outcome, ERR_JOB_FAILED,
                     "worker %lld ended %lld times before it was ready: %s",

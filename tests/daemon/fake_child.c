@@ -36,7 +36,11 @@ static const struct doc *read_doc(struct fake *fake, const char *name)
     struct err err = {0};
     int fd = child_fd(&fake->start, &fake->fds, name);
     buf_init(&text);
-    if (fd >= 0 && file_read_fd(fd, 1 << 26, &text, &err) >= 0) {
+    /* The descriptor is shared with others: from the beginning, without moving it. */
+    buf_reserve(&text, 1 << 20);
+    int64_t n = fd >= 0 ? file_pread(fd, text.data, 1 << 20, 0, &err) : -1;
+    text.size = n > 0 ? (size_t)n : 0;
+    if (n > 0) {
         doc_read_json(text.data, text.size, &doc_limits_default, &fake->arena, &doc, &err);
     }
     buf_fini(&text);
