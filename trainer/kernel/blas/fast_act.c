@@ -73,6 +73,86 @@ VEC8_INLINE vec8 vec_expm1(vec8 x)
     return vec8_select(vec_abs(x) < vec8_set(0.25F), p, vec_exp(x) - 1.0F);
 }
 
+/* log of u in [1, 2]: Cephes' logf around the nearer of 1 and 2. */
+VEC8_INLINE vec8 vec_log_1_2(vec8 u)
+{
+    vec8 one = vec8_set(1.0F);
+    vec8i upper = u > vec8_set(1.41421356F);
+    vec8 e = vec8_select(upper, one, vec8_set(0.0F));
+    vec8 z = vec8_select(upper, u * 0.5F, u) - one;
+    vec8 p = vec8_set(7.0376836292e-2F);
+    p = p * z - 1.1514610310e-1F;
+    p = p * z + 1.1676998740e-1F;
+    p = p * z - 1.2420140846e-1F;
+    p = p * z + 1.4249322787e-1F;
+    p = p * z - 1.6668057665e-1F;
+    p = p * z + 2.0000714765e-1F;
+    p = p * z - 2.4999993993e-1F;
+    p = p * z + 3.3333331174e-1F;
+    vec8 y = p * z * (z * z) + e * -2.12194440e-4F - z * z * 0.5F;
+    return z + y + e * 0.693359375F;
+}
+
+/* log(1 + e^x): the rounding of 1 + e is taken out again. */
+VEC8_INLINE vec8 vec_softplus(vec8 x)
+{
+    vec8 one = vec8_set(1.0F);
+    vec8 zero = vec8_set(0.0F);
+    vec8 e = vec_exp(-vec_abs(x));
+    vec8 u = e + one;
+    vec8 d = u - one;
+    vec8i is_tiny = d == zero;
+    vec8 log1p = vec8_select(is_tiny, e, vec_log_1_2(u) * (e / vec8_select(is_tiny, one, d)));
+    return vec8_select(x > zero, x, zero) + vec8_select(x == x, log1p, x);
+}
+
+/* Phi(x), the normal distribution: Cephes' erff and erfcf of |x| / sqrt 2. */
+VEC8_INLINE vec8 vec_normal(vec8 x)
+{
+    vec8 one = vec8_set(1.0F);
+    vec8 a = vec_abs(x) * 0.70710678118654752F;
+    vec8 s = a * a;
+    vec8 p = vec8_set(7.853861353153693e-5F);
+    p = p * s - 8.010193625184903e-4F;
+    p = p * s + 5.188327685732524e-3F;
+    p = p * s - 2.685381193529856e-2F;
+    p = p * s + 1.128358514861418e-1F;
+    p = p * s - 3.761262582423300e-1F;
+    p = p * s + 1.128379165726710F;
+    vec8 small = one - a * p;
+    vec8 q = one / vec8_select(a < one, one, a);
+    vec8 t = q * q;
+    vec8 m = vec8_set(2.326819970068386e-2F);
+    m = m * t - 1.387039388740657e-1F;
+    m = m * t + 3.687424674597105e-1F;
+    m = m * t - 5.824733027278666e-1F;
+    m = m * t + 6.210004621745983e-1F;
+    m = m * t - 4.944515323274145e-1F;
+    m = m * t + 3.404879937665872e-1F;
+    m = m * t - 2.741127028184656e-1F;
+    m = m * t + 5.638259427386472e-1F;
+    vec8 r = vec8_set(-1.047766399936249e+1F);
+    r = r * t + 1.297719955372516e+1F;
+    r = r * t - 7.495518717768503F;
+    r = r * t + 2.921019019210786F;
+    r = r * t - 1.015265279202700F;
+    r = r * t + 4.218463358204948e-1F;
+    r = r * t - 2.820767439740514e-1F;
+    r = r * t + 5.641895067754075e-1F;
+    vec8 far = vec_exp(-s) * q * vec8_select(a < vec8_set(2.0F), m, r);
+    vec8 tail = vec8_select(a < one, small, far) * 0.5F; /* Phi(-|x|) */
+    return vec8_select(x < vec8_set(0.0F), tail, one - tail);
+}
+
+/* tanh(softplus(x)) = (n^2 + 2n) / (n^2 + 2n + 2) with n = e^x; 1 in float from 10 on. */
+VEC8_INLINE vec8 vec_tanh_softplus(vec8 x)
+{
+    vec8 top = vec8_set(20.0F);
+    vec8 n = vec_exp(vec8_select(x > top, top, x));
+    vec8 m = n * (n + 2.0F);
+    return m / (m + 2.0F);
+}
+
 VEC8_INLINE vec8 vec_clip(vec8 x, float lo, float hi)
 {
     vec8 low = vec8_set(lo);
@@ -102,6 +182,11 @@ VEC8_INLINE vec8 value(const enum kernel_act_kind kind, float alpha, vec8 x)
     case KERNEL_ACT_HARD_SILU: return x * (vec_clip(x + 3.0F, 0.0F, 6.0F) / 6.0F);
     case KERNEL_ACT_GELU_TANH: return x * 0.5F * (vec_tanh(GELU_TANH_ARG(x)) + 1.0F);
     case KERNEL_ACT_EXPONENTIAL: return vec_exp(x);
+    case KERNEL_ACT_SOFTPLUS: return vec_softplus(x);
+    case KERNEL_ACT_LOG_SIGMOID: return -vec_softplus(-x);
+    case KERNEL_ACT_SOFTSIGN: return x / (vec_abs(x) + 1.0F);
+    case KERNEL_ACT_GELU: return x * vec_normal(x);
+    case KERNEL_ACT_MISH: return x * vec_tanh_softplus(x);
     default: return x;
     }
 }
@@ -135,16 +220,23 @@ VEC8_INLINE vec8 slope(const enum kernel_act_kind kind, float alpha, vec8 v)
         return t + vec8_select((v > vec8_set(-3.0F)) & (v < vec8_set(3.0F)), v / 6.0F, zero);
     case KERNEL_ACT_GELU_TANH: return slope_gelu_tanh(v);
     case KERNEL_ACT_EXPONENTIAL: return v;
+    case KERNEL_ACT_SOFTPLUS: return vec_sigmoid(v);
+    case KERNEL_ACT_LOG_SIGMOID: return vec_sigmoid(-v);
+    case KERNEL_ACT_SOFTSIGN: t = vec_abs(v) + 1.0F; return one / (t * t);
+    case KERNEL_ACT_GELU: return vec_normal(v) + v * vec_exp(v * v * -0.5F) * 0.39894228040143268F;
+    case KERNEL_ACT_MISH: t = vec_tanh_softplus(v); return t + v * (one - t * t) * vec_sigmoid(v);
     default: return one;
     }
 }
 
-#define FOR_KINDS(X) \
-    X(RELU)          \
-    X(RELU6)         \
-    X(LEAKY_RELU)    \
-    X(ELU)           \
-    X(SELU) X(TANH) X(SIGMOID) X(HARD_SIGMOID) X(SILU) X(HARD_SILU) X(GELU_TANH) X(EXPONENTIAL)
+#define FOR_KINDS(X)                                                                    \
+    X(RELU)                                                                             \
+    X(RELU6)                                                                            \
+    X(LEAKY_RELU)                                                                       \
+    X(ELU)                                                                              \
+    X(SELU)                                                                             \
+    X(TANH) X(SIGMOID) X(HARD_SIGMOID) X(SILU) X(HARD_SILU) X(GELU_TANH) X(EXPONENTIAL) \
+        X(SOFTPLUS) X(LOG_SIGMOID) X(SOFTSIGN) X(GELU) X(MISH)
 
 /* The tail goes through the same vector code: a value's bits do not depend on where it stands. */
 VEC8_INLINE void forward_kind(const enum kernel_act_kind kind, float alpha, size_t count,
