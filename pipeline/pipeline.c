@@ -74,6 +74,20 @@ static bool same_spec(const struct op_spec *a, const struct op_spec *b)
     return a->dtype == b->dtype && shape_equal(&a->shape, &b->shape);
 }
 
+/* A number has to mean the same class in both. */
+static int check_classes(const struct source *train, const struct source *validation, struct err *err)
+{
+    for (int64_t i = 0; i < train->n_classes || i < validation->n_classes; i++) {
+        const char *a = i < train->n_classes ? train->classes[i] : NULL;
+        const char *b = i < validation->n_classes ? validation->classes[i] : NULL;
+        if (b != NULL && (a == NULL || strcmp(a, b) != 0)) {
+            return err_set_at(err, ERR_DATA, "data.validation", "its class %lld is '%s', that of data.train %s%s%s", (long long)i, b,
+                              a != NULL ? "'" : "does not exist", a != NULL ? a : "", a != NULL ? "'" : "");
+        }
+    }
+    return 0;
+}
+
 static int check_streams(const struct pipeline *p, struct err *err)
 {
     const struct op_spec *train = &p->streams[PIPELINE_TRAIN].x, *validation = &p->streams[PIPELINE_VALIDATION].x;
@@ -82,6 +96,9 @@ static int check_streams(const struct pipeline *p, struct err *err)
         op_shape_text(train, a, sizeof a);
         op_shape_text(validation, b, sizeof b);
         return err_set_at(err, ERR_SHAPE, "data.validation", "the validation stream makes %s, the training stream %s", b, a);
+    }
+    if (p->has[PIPELINE_VALIDATION] && p->sources[PIPELINE_TRAIN].n_classes > 0) {
+        return check_classes(&p->sources[PIPELINE_TRAIN], &p->sources[PIPELINE_VALIDATION], err);
     }
     return 0;
 }
@@ -158,6 +175,7 @@ void pipeline_destroy(struct pipeline *pipeline)
             source_close(&pipeline->sources[i]);
         }
         stream_buffers_fini(&pipeline->buffers);
+        decode_destroy(pipeline->decode);
     }
 }
 

@@ -3,6 +3,7 @@
 #define PIPELINE_PIPELINE_IMPL_H
 
 #include "base/hash.h"
+#include "pipeline/image/decode.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/stream.h"
 
@@ -14,6 +15,7 @@ struct pipeline {
     bool has[PIPELINE_STREAM_MAX_];
     struct stream predict; /* the deterministic part, on the training source */
     struct stream_buffers buffers;
+    struct decode *decode; /* of files to predict; made when the first comes */
     char id[HASH_ID_TEXT];
 };
 

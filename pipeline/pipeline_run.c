@@ -233,24 +233,52 @@ void pipeline_stage_times(struct pipeline *pipeline, struct doc *map, struct are
     }
 }
 
+/* Makes the row of a picture from elsewhere. */
+static int predict_tensor(struct pipeline *p, struct stream *predict, const struct tensor *x, void *ret_row, struct err *err)
+{
+    const struct stream_places places = {.at[0] = {.position = 0}};
+    struct source fixed = *predict->source;
+    fixed.is_varying = takes_any(predict);
+    int r = check_sample(&fixed, x, err);
+    return r < 0 ? r : stream_apply(predict, x, &places, &p->buffers, 0, ret_row, err);
+}
+
 int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stream, int64_t sample, void *ret_row,
                             int64_t *ret_label, struct err *err)
 {
-    if (!pipeline->has[stream]) {
+    if (stream < 0 || stream >= PIPELINE_STREAM_MAX_ || !pipeline->has[stream]) {
         return err_set(err, ERR_NOT_FOUND, "the job has no such stream");
     }
-    struct stream predict = pipeline->predict;
-    struct stream_places places = {.at[0] = {.position = sample}};
-    predict.source = pipeline->streams[stream].source;
-    if (sample < 0 || sample >= predict.source->samples) {
-        return err_set(err, ERR_RANGE, "row %lld: the data set has %lld", (long long)sample, (long long)predict.source->samples);
+    struct source *source = pipeline->streams[stream].source;
+    struct source_sample read;
+    if (sample < 0 || sample >= source->samples) {
+        return err_set(err, ERR_RANGE, "row %lld: the data set has %lld", (long long)sample, (long long)source->samples);
     }
-    return make_sample(pipeline, &predict, &places, 0, ret_row, ret_label, err);
+    int r = source_read(source, sample, &read, err);
+    if (r == 0) {
+        *ret_label = read.label;
+        r = predict_tensor(pipeline, &pipeline->predict, &read.x, ret_row, err);
+    }
+    return r;
 }
 
 int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t size, void *ret_row, struct err *err)
 {
-    const struct source *source = pipeline->predict.source;
-    (void)data, (void)size, (void)ret_row;
-    return err_set(err, ERR_UNSUPPORTED, "files cannot be predicted with data of kind %s", source->desc->name);
+    struct stream *predict = &pipeline->predict;
+    const struct op_spec *x = &predict->source->x;
+    struct decode_image image;
+    if (x->shape.rank != 3 || x->dtype != DTYPE_U8 || (x->shape.d[2] != 1 && x->shape.d[2] != 3)) {
+        return err_set(err, ERR_UNSUPPORTED, "the job was not trained on pictures");
+    }
+    if (pipeline->decode == NULL) {
+        pipeline->decode = decode_create();
+    }
+    int r = decode_run(pipeline->decode, data, size, (int)x->shape.d[2], &image, err);
+    if (r < 0) {
+        return r;
+    }
+    const struct tensor pixels = {.dtype = DTYPE_U8,
+                                  .shape = {.rank = 3, .d = {image.height, image.width, image.channels}},
+                                  .data = (void *)(uintptr_t)image.data};
+    return predict_tensor(pipeline, predict, &pixels, ret_row, err);
 }

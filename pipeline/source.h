@@ -38,8 +38,6 @@ struct source_desc {
     void (*close)(struct source *source); /* takes a half-open one */
     int (*read)(struct source *source, int64_t sample, struct source_sample *ret, struct err *err);
     const char *(*path)(const struct source *source, int64_t sample);
-    /* Decodes bytes from elsewhere as one sample, for predictions. NULL: not offered. */
-    int (*decode)(struct source *source, const void *data, size_t size, struct tensor *ret, struct err *err);
 };
 extern const struct source_desc *const source_table[]; /* ends with NULL */
 
