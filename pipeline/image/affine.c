@@ -26,7 +26,8 @@ void affine_flip(float m[8], bool across, bool down, int64_t height, int64_t wid
 
 void affine_rotation(float m[8], float degrees, int64_t height, int64_t width)
 {
-    const double turn = (double)degrees * (3.14159265358979323846 / 180);
+    /* Keras's angle is a float in radians: at half a turn its sine is -8.7e-8, and wrapping shows that. */
+    const double turn = (double)(degrees * 3.14159274F / 180.0F);
     const float c = (float)math_cos(turn), s = (float)math_sin(turn);
     const float cx = (float)(width - 1) / 2, cy = (float)(height - 1) / 2;
     affine_identity(m);
