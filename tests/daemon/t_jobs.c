@@ -193,6 +193,30 @@ START_TEST(trainer_hangs)
 }
 END_TEST
 
+struct replacement {
+    struct fixture *fixture;
+    int64_t pid; /* that was killed */
+};
+
+/* Kills the first ready worker that it sees, then waits for another in its place. */
+static bool is_replaced(void *arg)
+{
+    struct replacement *replacement = arg;
+    const struct msg_none none = {.unused = 0};
+    const struct doc *list =
+        doc_get(fixture_ask(replacement->fixture, MSG_WORKER_LIST, &none, NULL, 0), "workers");
+    const struct doc *worker = doc_at(list, 1);
+    int64_t pid = doc_int(worker, "pid", 0);
+    if (pid == 0 || list->n < 3 || strcmp(doc_str(worker, "state", ""), "ready") != 0) {
+        return false;
+    }
+    if (replacement->pid == 0) {
+        replacement->pid = pid;
+        kill((pid_t)pid, SIGKILL);
+    }
+    return pid != replacement->pid && doc_int(worker, "restarts", 0) == 1;
+}
+
 START_TEST(workers)
 {
     struct fixture f;
@@ -211,18 +235,8 @@ START_TEST(workers)
     ck_assert_ptr_nonnull(
         fixture_submit(&f, NULL, "{\"workers_at\": 5, \"workers\": 2, \"steps\": 100000}"));
     fixture_wait_state(&f, "fake-job-3", "training");
-    int64_t pid = 0;
-    for (bool replaced = false; !replaced;) {
-        const struct doc *event = fixture_event(&f, "workers");
-        ck_assert_ptr_nonnull(event);
-        if (pid == 0 && !strcmp(doc_str(event, "state", ""), "ready")) {
-            pid = doc_int(event, "pid", 0);
-            kill((pid_t)pid, SIGKILL);
-        } else if (pid != 0 && doc_int(event, "pid", 0) != pid &&
-                   !strcmp(doc_str(event, "state", ""), "ready")) {
-            replaced = true;
-        }
-    }
+    struct replacement replacement = {.fixture = &f};
+    ck_assert(test_wait(is_replaced, &replacement, 10000));
     const struct doc *list = doc_get(fixture_ask(&f, MSG_WORKER_LIST, &none, NULL, 0), "workers");
     ck_assert_int_ge((int)list->n, 2);
     ck_assert_str_eq(doc_str(doc_at(list, 0), "role", ""), "trainer");
