@@ -23,6 +23,10 @@ enum {
     STEPS = (SAMPLES + BATCH - 1) / BATCH
 };
 
+static const char worker_program[] = "workers/millrace-worker";
+/* Its generator is keyed by the process: tests/system/broken_seed.c. */
+static const char broken_program[] = "tests/system/broken-worker";
+
 static const char job_format[] =
     "{\"data\": {\"train\": {\"dataset\": \"digits\", \"split\": \"train\"}}, \"fit\": "
     "{\"epochs\": 3, \"seed\": 7},"
@@ -252,13 +256,13 @@ struct plan {
     int kill_every;
 };
 
-static void run_plan(struct run *run, const struct plan *plan)
+static void run_plan(struct run *run, const struct plan *plan, const char *program)
 {
     *run = (struct run){.n_workers = plan->n_workers,
                         .with_slab = plan->with_slab,
                         .chunk_rows = plan->chunk_rows,
                         .kill_every = plan->kill_every};
-    play_init(&run->play, "workers/millrace-worker", N_SLABS, 8192);
+    play_init(&run->play, program, N_SLABS, 8192);
     make_dataset(&run->play);
     run->job = arena_printf(&run->play.arena, job_format, "", plan->with_slab ? "slab" : "inline");
     run_all(run);
@@ -274,14 +278,26 @@ static const struct plan plans[] = {
 START_TEST(batches_are_equal)
 {
     static struct run one, other;
-    run_plan(&one, &reference);
+    run_plan(&one, &reference, worker_program);
     ck_assert_str_ne(one.epoch_id[0], one.epoch_id[1]);
     ck_assert_str_ne(one.epoch_id[1], one.epoch_id[2]);
-    run_plan(&other, &plans[_i]);
+    run_plan(&other, &plans[_i], worker_program);
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         ck_assert_str_eq(one.epoch_id[epoch], other.epoch_id[epoch]);
     }
     ck_assert_int_eq(other.n_killed > 0, plans[_i].kill_every > 0);
+}
+END_TEST
+
+/* The negative control: what this test compares does see such a thing. */
+START_TEST(a_generator_keyed_by_worker_shows)
+{
+    static struct run one, other;
+    run_plan(&one, &reference, worker_program);
+    run_plan(&other, &plans[2], broken_program);
+    for (int epoch = 0; epoch < EPOCHS; epoch++) {
+        ck_assert_str_ne(one.epoch_id[epoch], other.epoch_id[epoch]);
+    }
 }
 END_TEST
 
@@ -290,7 +306,7 @@ END_TEST
 static void start_one(struct run *run, const char *op)
 {
     *run = (struct run){.n_workers = 1, .with_slab = true};
-    play_init(&run->play, "workers/millrace-worker", N_SLABS, 8192);
+    play_init(&run->play, worker_program, N_SLABS, 8192);
     make_dataset(&run->play);
     run->job = arena_printf(&run->play.arena, job_format, op, "slab");
     read_plan(run);
@@ -386,6 +402,7 @@ int main(void)
     TCase *tcase = tcase_create("batches");
     signal(SIGPIPE, SIG_IGN);
     tcase_add_loop_test(tcase, batches_are_equal, 0, (int)(sizeof(plans) / sizeof(plans[0])));
+    tcase_add_test(tcase, a_generator_keyed_by_worker_shows);
     tcase_add_test(tcase, convicted_rows_are_not_touched);
     tcase_add_test(tcase, a_killer_is_named);
     suite_add_tcase(suite, tcase);
