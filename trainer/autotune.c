@@ -143,13 +143,19 @@ bool autotune_look(struct autotune *tune, const struct autotune_sample *sample)
     return changed;
 }
 
-/* "200000 100000" -> 2; "max 100000" and unreadable -> 0 (no limit). */
-static int quota(const char *text)
+/* "200000 100000" -> 2; "max 100000", "-1" and unreadable -> 0 (no limit). */
+static int quota(char *text)
 {
-    char first[32], second[32] = "100000";
-    int64_t limit = 0, period = 0;
-    if (sscanf(text, "%31s %31s", first, second) < 1 || !doc_parse_int(first, &limit) ||
-        !doc_parse_int(second, &period) || limit <= 0 || period <= 0) {
+    int64_t limit = 0, period = 100000;
+    text[strcspn(text, "\n")] = '\0';
+    char *space = strchr(text, ' ');
+    if (space != NULL) {
+        *space = '\0';
+        if (!doc_parse_int(space + 1, &period)) {
+            return 0;
+        }
+    }
+    if (!doc_parse_int(text, &limit) || limit <= 0 || period <= 0) {
         return 0;
     }
     int64_t n = (limit + period - 1) / period;

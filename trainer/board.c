@@ -37,7 +37,7 @@ void board_init(struct board *board, const struct feed_plan *plan, unsigned char
 
 static bool slab_is_free(const struct board_slab *slab)
 {
-    return !slab->owned && slab->n_leases == 0;
+    return !slab->owned && slab->n_leases == (REUSE_AT_ONCE ? slab->n_expired : 0);
 }
 
 static int free_slab(const struct board *board, int *ret_n)

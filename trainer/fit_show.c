@@ -42,7 +42,7 @@ void fit_show_progress(struct fit *fit, int64_t step, bool at_once)
     struct doc *counters = doc_new(&fit->scratch);
     counter_write(feeder_counters, FEEDER_COUNTER_MAX_, stats.counters, counters, &fit->scratch);
     struct msg_child_progress body = {
-        .epoch = fit->state.epoch + 1,
+        .epoch = fit->state.epoch,
         .epochs = fit->plan->epochs,
         .step = step,
         .steps = fit->plan->stream[FEED_TRAIN].steps,
@@ -69,6 +69,6 @@ void fit_show_progress(struct fit *fit, int64_t step, bool at_once)
 
 void fit_show_epoch(struct fit *fit, const struct doc *metrics)
 {
-    struct msg_child_epoch body = {.epoch = fit->state.epoch, .metrics = metrics};
+    struct msg_child_epoch body = {.epoch = fit->state.epoch - 1, .metrics = metrics};
     control_send(fit->control, MSG_CHILD_EPOCH, &body, NULL);
 }

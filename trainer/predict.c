@@ -131,10 +131,7 @@ static int predict_files(struct predict *predict, int64_t n, struct err *err)
     for (int64_t i = 0; i < n; i++) {
         struct buf bytes = {0};
         const char *name = arena_printf(&predict->setup->arena, "input:%lld", (long long)i);
-        int fd = setup_fd(predict->setup, name);
-        int rc = fd >= 0
-                     ? file_read_fd(fd, INPUT_BYTES_MAX, &bytes, err)
-                     : err_set(err, ERR_MISSING, "no descriptor '%s' came with child.start", name);
+        int rc = setup_read_fd(setup_fd(predict->setup, name), name, INPUT_BYTES_MAX, &bytes, err);
         if (rc >= 0) {
             rc = pipeline_predict_file(predict->pipeline, bytes.data, bytes.size,
                                        predict->rows + (size_t)filled * predict->row_bytes, err);

@@ -95,6 +95,7 @@ static int enclose(struct run *run, struct err *err)
     if (rc < 0 || (rc = take_lock(run, err)) < 0) {
         return rc;
     }
+    file_sweep(run->job_fd, NULL); /* before seccomp: it asks whether their writers live */
     run->context = sock_context_create();
     return sock_open_router(run->context, address, NULL, &run->sock, err);
 }
@@ -339,7 +340,6 @@ int run_mode(struct setup *setup, struct err *err)
         (rc = map_slabs(&run, err)) == 0 && (rc = setup_seccomp(setup, err)) == 0 &&
         (rc = setup_ready(setup, err)) == 0 && (rc = setup_read(setup, err)) == 0 &&
         (rc = setup_model(setup, err)) == 0 && (rc = choose_slabs(&run, err)) == 0) {
-        file_sweep(run.job_fd, NULL);
         rc = find_state(&run, err);
         rc = rc < 0 ? rc : fit(&run, err);
     }

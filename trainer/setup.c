@@ -1,6 +1,7 @@
 #include "trainer/setup.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -14,13 +15,31 @@ int setup_fd(const struct setup *setup, const char *name)
     return child_fd(setup->start, setup->fds, name);
 }
 
-int setup_read_doc(int fd, const char *name, struct arena *arena, struct doc **ret, struct err *err)
+/* The descriptor's offset is shared with other children of the daemon: read by position. */
+int setup_read_fd(int fd, const char *name, size_t max_bytes, struct buf *out, struct err *err)
 {
     if (fd < 0) {
         return err_set(err, ERR_MISSING, "no descriptor '%s' came with child.start", name);
     }
+    struct stat st;
+    if (fstat(fd, &st) < 0 || st.st_size < 0 || (size_t)st.st_size > max_bytes) {
+        return err_set(err, ERR_LIMIT, "'%s' cannot be read, or has more than %zu bytes", name,
+                       max_bytes);
+    }
+    buf_reserve(out, (size_t)st.st_size + 1);
+    int64_t n = file_pread(fd, out->data, (size_t)st.st_size, 0, err);
+    if (n < 0) {
+        return (int)n;
+    }
+    out->size = (size_t)n;
+    out->data[n] = '\0';
+    return 0;
+}
+
+int setup_read_doc(int fd, const char *name, struct arena *arena, struct doc **ret, struct err *err)
+{
     struct buf text = {0};
-    int rc = file_read_fd(fd, DOC_BYTES_MAX, &text, err);
+    int rc = setup_read_fd(fd, name, DOC_BYTES_MAX, &text, err);
     if (rc >= 0) {
         bool is_json = text.size > 0 && strchr("{[ \t\r\n", text.data[0]) != NULL;
         rc = is_json ? doc_read_json(text.data, text.size, &doc_limits_default, arena, ret, err)
@@ -66,8 +85,17 @@ int setup_seccomp(struct setup *setup, struct err *err)
     if (!wants_sandbox(setup)) {
         return 0;
     }
-    int rc = sandbox_seccomp(SANDBOX_PROFILE_TRAINER, err);
+    struct err why = {0};
+    int rc = sandbox_seccomp(SANDBOX_PROFILE_TRAINER, &why);
     setup->seccomp = rc >= 0;
+    if (rc == ERR_UNSUPPORTED) { /* child.ready says what is on; who starts us decides whether that
+                                    is enough */
+        control_log(setup->control, LOG_LEVEL_WARNING, "%s", why.text);
+        return 0;
+    }
+    if (rc < 0) {
+        *err = why;
+    }
     return rc < 0 ? rc : 0;
 }
 

@@ -34,6 +34,7 @@ struct setup {
 };
 
 int setup_fd(const struct setup *setup, const char *name);
+int setup_read_fd(int fd, const char *name, size_t max_bytes, struct buf *out, struct err *err);
 /* JSON or msgpack, from offset 0. */
 int setup_read_doc(int fd, const char *name, struct arena *arena, struct doc **ret,
                    struct err *err);
