@@ -114,7 +114,8 @@ void bar_line(const struct doc *progress, const struct term *term, int width, st
     (void)snprintf(text, sizeof(text), "%lld/%lld", (long long)step, (long long)steps);
     add(&parts, 1, "", text);
     add_metrics(&parts, doc_get(progress, "metrics"), term);
-    show_count((int64_t)doc_float(progress, "samples_per_second", 0), number);
+    double rate = doc_float(progress, "samples_per_second", 0);
+    show_count(rate >= 0 && rate < 1e15 ? (int64_t)rate : 0, number);
     (void)snprintf(text, sizeof(text), "%s images/s", number);
     add(&parts, 5, "", text);
     (void)snprintf(text, sizeof(text), "input wait %.0f %%",

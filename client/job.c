@@ -153,7 +153,7 @@ int job_check(struct cli *cli, struct err *err)
     printf("%-11s %s parameters", "model", number);
     show_scaled(doc_float(model, "flops", 0), number);
     printf(", %s operations a sample", number);
-    show_bytes((int64_t)doc_float(model, "memory_bytes", 0), number);
+    show_bytes(doc_int(model, "memory_bytes", 0), number);
     printf(", %s of memory\n", number);
     return 0;
 }

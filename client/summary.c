@@ -92,7 +92,7 @@ static void print(struct cli *cli, const struct doc *model)
     }
     show_scaled(doc_float(model, "flops", 0), number);
     buf_printf(&out, " %-26s %s\n", "FLOPs (a sample, forward):", number);
-    show_bytes((int64_t)doc_float(model, "memory_bytes", 0), number);
+    show_bytes(doc_int(model, "memory_bytes", 0), number);
     buf_printf(&out, " %-26s %s\n", "Memory:", number);
     cli_print(&out);
     buf_fini(&body);

@@ -1,6 +1,7 @@
 #include "proto/sock.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ enum {
 
 struct sock_context {
     void *zmq;
+    atomic_uint n_monitors;
 };
 
 struct sock {
@@ -106,11 +108,11 @@ int sock_open_router(struct sock_context *context, const char *address, const st
     return 0;
 }
 
-/* The monitor's endpoint must be unique in the context. */
+/* The monitor's endpoint must be unique in the context; that of a closed socket lives on for a while. */
 static void open_monitor(struct sock_context *context, struct sock *sock)
 {
     char endpoint[64];
-    (void)snprintf(endpoint, sizeof endpoint, "inproc://monitor-%p", (void *)sock);
+    (void)snprintf(endpoint, sizeof endpoint, "inproc://monitor-%u", atomic_fetch_add(&context->n_monitors, 1));
     if (zmq_socket_monitor(sock->zmq, endpoint, MONITORED) == 0) {
         sock->monitor = zmq_socket(context->zmq, ZMQ_PAIR);
         if (sock->monitor != NULL && zmq_connect(sock->monitor, endpoint) != 0) {
