@@ -188,6 +188,52 @@ START_TEST(test_optimizers)
 }
 END_TEST
 
+/* Long vectors are cut for threads: elementwise ones keep their bits, sums are near. */
+START_TEST(test_threads)
+{
+    const struct kernel_backend *ref = kernel_find("ref");
+    const struct kernel_backend *backend = kernel_find("blas");
+    struct ktest k;
+    ktest_init(&k, (uint64_t)_i);
+    kernel_set_threads(_i);
+    size_t rows = 20011;
+    size_t cols = _i == 2 ? 17 : 300;
+    size_t n = rows * cols;
+    float *x = ktest_random(&k, n);
+    float *y = ktest_random(&k, n);
+    float *z[2] = {ktest_floats(&k, n), ktest_floats(&k, n)};
+    ref->vec->add(n, x, y, z[0]);
+    backend->vec->add(n, x, y, z[1]);
+    ktest_same("add", n, z[1], z[0]);
+    struct kernel_act relu = {.kind = KERNEL_ACT_RELU};
+    ref->act->forward(&relu, n, x, z[0]);
+    backend->act->forward(&relu, n, x, z[1]);
+    ktest_same("relu", n, z[1], z[0]);
+    ref->act->backward(&relu, n, NULL, z[0], y, z[0]);
+    backend->act->backward(&relu, n, NULL, z[1], y, z[1]);
+    ktest_same("relu backward", n, z[1], z[0]);
+    ref->optim->sgd(n, 0.1F, 0.9F, true, x, y, z[0]);
+    memcpy(z[1], z[0], n * sizeof(float));
+    backend->optim->sgd(n, 0.1F, 0.0F, false, x, NULL, z[1]);
+    ref->optim->sgd(n, 0.1F, 0.0F, false, x, NULL, z[0]);
+    ktest_same("sgd", n, z[1], z[0]);
+    ref->vec->col_sum(rows, cols, x, z[0]);
+    backend->vec->col_sum(rows, cols, x, z[1]);
+    ktest_near("col_sum", cols, z[1], z[0], 1e-5);
+    struct norm want;
+    struct norm got;
+    run_norm(&k, ref->norm, rows, cols, x, NULL, NULL, y, &want);
+    run_norm(&k, backend->norm, rows, cols, x, NULL, NULL, y, &got);
+    ktest_near("norm y", n, got.y, want.y, 1e-5);
+    ktest_near("norm dx", n, got.dx, want.dx, 1e-5);
+    run_norm(&k, backend->norm, rows, cols, x, NULL, NULL, y, &want);
+    ktest_same("norm y again", n, want.y, got.y);
+    ktest_same("norm dx again", n, want.dx, got.dx);
+    kernel_set_threads(1);
+    ktest_fini(&k);
+}
+END_TEST
+
 START_TEST(test_fingerprint)
 {
     const struct kernel_backend *backend;
@@ -220,6 +266,7 @@ int main(void)
     tcase_add_loop_test(tc, test_rows, 0, 12);
     tcase_add_loop_test(tc, test_norm, 0, 16);
     tcase_add_loop_test(tc, test_optimizers, 0, 9);
+    tcase_add_loop_test(tc, test_threads, 1, 4);
     tcase_add_test(tc, test_fingerprint);
     suite_add_tcase(suite, tc);
     return test_main(suite);

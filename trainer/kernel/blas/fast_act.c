@@ -1,6 +1,7 @@
 /* Activations 8 at a time. The common ones are here, within 3 ulp of the true value (tanh 5); what
  * is rare goes to ref. No contraction in this file: every instruction set gives the same bits. */
 #include "trainer/kernel/blas/blas.h"
+#include "trainer/kernel/blas/fast_parts.h"
 #include "trainer/kernel/blas/vec8.h"
 
 /* e^x: x = n ln 2 + r, a polynomial for e^r (Cephes' expf), 2^n in two steps so that the ends of
@@ -229,14 +230,15 @@ VEC8_INLINE vec8 slope(const enum kernel_act_kind kind, float alpha, vec8 v)
     }
 }
 
-#define FOR_KINDS(X)                                                                    \
-    X(RELU)                                                                             \
-    X(RELU6)                                                                            \
-    X(LEAKY_RELU)                                                                       \
-    X(ELU)                                                                              \
-    X(SELU)                                                                             \
-    X(TANH) X(SIGMOID) X(HARD_SIGMOID) X(SILU) X(HARD_SILU) X(GELU_TANH) X(EXPONENTIAL) \
-        X(SOFTPLUS) X(LOG_SIGMOID) X(SOFTSIGN) X(GELU) X(MISH)
+#define FOR_KINDS(X)                                                                        \
+    X(RELU)                                                                                 \
+    X(RELU6)                                                                                \
+    X(LEAKY_RELU)                                                                           \
+    X(ELU)                                                                                  \
+    X(SELU)                                                                                 \
+    X(TANH)                                                                                 \
+    X(SIGMOID) X(HARD_SIGMOID) X(SILU) X(HARD_SILU) X(GELU_TANH) X(EXPONENTIAL) X(SOFTPLUS) \
+        X(LOG_SIGMOID) X(SOFTSIGN) X(GELU) X(MISH)
 
 /* The tail goes through the same vector code: a value's bits do not depend on where it stands. */
 VEC8_INLINE void forward_kind(const enum kernel_act_kind kind, float alpha, size_t count,
@@ -265,7 +267,7 @@ VEC8_INLINE void backward_kind(const enum kernel_act_kind kind, float alpha, siz
     }
 }
 
-static void act_forward(const struct kernel_act *act, size_t count, const float *x, float *y)
+static void forward_part(const struct kernel_act *act, size_t count, const float *x, float *y)
 {
     switch ((int)act->kind) {
     case KERNEL_ACT_LINEAR:
@@ -281,8 +283,8 @@ static void act_forward(const struct kernel_act *act, size_t count, const float 
     }
 }
 
-static void act_backward(const struct kernel_act *act, size_t count, const float *x, const float *y,
-                         const float *dy, float *dx)
+static void backward_part(const struct kernel_act *act, size_t count, const float *x,
+                          const float *y, const float *dy, float *dx)
 {
     const float *v = kernel_act_is_fusible(act->kind) ? y : x;
     switch ((int)act->kind) {
@@ -296,6 +298,28 @@ static void act_backward(const struct kernel_act *act, size_t count, const float
         FOR_KINDS(X)
 #undef X
     default: ref_act.backward(act, count, x, y, dy, dx);
+    }
+}
+
+static void act_forward(const struct kernel_act *act, size_t count, const float *x, float *y)
+{
+    int parts = fast_parts(count);
+#pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
+    for (int p = 0; p < parts; p++) {
+        size_t first = fast_parts_at(count, p, parts, 16);
+        forward_part(act, fast_parts_at(count, p + 1, parts, 16) - first, x + first, y + first);
+    }
+}
+
+static void act_backward(const struct kernel_act *act, size_t count, const float *x, const float *y,
+                         const float *dy, float *dx)
+{
+    int parts = fast_parts(count);
+#pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
+    for (int p = 0; p < parts; p++) {
+        size_t first = fast_parts_at(count, p, parts, 16);
+        backward_part(act, fast_parts_at(count, p + 1, parts, 16) - first, x ? x + first : NULL,
+                      y ? y + first : NULL, dy + first, dx + first);
     }
 }
 

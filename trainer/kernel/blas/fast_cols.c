@@ -1,5 +1,6 @@
 #include "trainer/kernel/blas/fast_cols.h"
 
+#include "trainer/kernel/blas/fast_parts.h"
 #include "trainer/kernel/blas/vec8.h"
 
 #include <stdbool.h>
@@ -52,26 +53,51 @@ VEC8_INLINE void fold_columns(enum term term, size_t rows, size_t stride, size_t
     }
 }
 
+/* In parts of rows, added up in their order. */
+VEC8_INLINE void fold_parts(enum term term, size_t rows, size_t stride, size_t cols, const float *x,
+                            const float *mean, const float *dy, double *total)
+{
+    int parts = fast_parts(rows * cols);
+    if (parts == 1) {
+        fold_columns(term, rows, stride, cols, x, mean, dy, total);
+        return;
+    }
+    double part[FAST_PARTS_MAX][FAST_COLS_MAX];
+#pragma omp parallel for schedule(static, 1) num_threads(parts)
+    for (int p = 0; p < parts; p++) {
+        size_t first = fast_parts_at(rows, p, parts, 1);
+        size_t end = fast_parts_at(rows, p + 1, parts, 1);
+        fold_columns(term, end - first, stride, cols, x + first * stride, mean,
+                     dy ? dy + first * stride : NULL, part[p]);
+    }
+    for (size_t c = 0; c < cols; c++) {
+        total[c] = 0.0;
+        for (int p = 0; p < parts; p++) {
+            total[c] += part[p][c];
+        }
+    }
+}
+
 void VEC8_NAME(fast_cols_sum)(size_t rows, size_t stride, size_t cols, const float *x,
                               double *total)
 {
-    fold_columns(TERM_SUM, rows, stride, cols, x, NULL, NULL, total);
+    fold_parts(TERM_SUM, rows, stride, cols, x, NULL, NULL, total);
 }
 
 void VEC8_NAME(fast_cols_shifted)(size_t rows, size_t stride, size_t cols, const float *x,
                                   const float *mean, double *total)
 {
-    fold_columns(TERM_SHIFTED, rows, stride, cols, x, mean, NULL, total);
+    fold_parts(TERM_SHIFTED, rows, stride, cols, x, mean, NULL, total);
 }
 
 void VEC8_NAME(fast_cols_squares)(size_t rows, size_t stride, size_t cols, const float *x,
                                   const float *mean, double *total)
 {
-    fold_columns(TERM_SQUARES, rows, stride, cols, x, mean, NULL, total);
+    fold_parts(TERM_SQUARES, rows, stride, cols, x, mean, NULL, total);
 }
 
 void VEC8_NAME(fast_cols_dot)(size_t rows, size_t stride, size_t cols, const float *x,
                               const float *mean, const float *dy, double *total)
 {
-    fold_columns(TERM_DOT, rows, stride, cols, x, mean, dy, total);
+    fold_parts(TERM_DOT, rows, stride, cols, x, mean, dy, total);
 }

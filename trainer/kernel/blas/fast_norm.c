@@ -1,5 +1,6 @@
 /* Batch normalization in passes down the rows, at most FAST_COLS_MAX columns at a time. */
 #include "trainer/kernel/blas/blas.h"
+#include "trainer/kernel/blas/fast_parts.h"
 #include "trainer/kernel/blas/vec8.h"
 
 #include <math.h>
@@ -30,12 +31,11 @@ static size_t repeat(struct run *run)
     return fold;
 }
 
-/* y = (x - m) * a + b */
-static void apply(struct run *run, const float *x, float *y)
+static void apply_rows(const struct run *run, size_t fold, size_t first, size_t end, const float *x,
+                       float *y)
 {
-    size_t fold = repeat(run);
-    for (size_t r = 0; r < run->rows; r += fold) {
-        size_t left = run->rows - r;
+    for (size_t r = first; r < end; r += fold) {
+        size_t left = end - r;
         size_t n = run->cols * (left < fold ? left : fold);
         const float *from = x + r * run->stride;
         float *to = y + r * run->stride;
@@ -43,6 +43,18 @@ static void apply(struct run *run, const float *x, float *y)
         for (size_t j = 0; j < n; j++) {
             to[j] = (from[j] - run->m[j]) * run->a[j] + run->b[j];
         }
+    }
+}
+
+/* y = (x - m) * a + b */
+static void apply(struct run *run, const float *x, float *y)
+{
+    size_t fold = repeat(run);
+    int parts = fast_parts(run->rows * run->cols);
+#pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
+    for (int p = 0; p < parts; p++) {
+        apply_rows(run, fold, fast_parts_at(run->rows, p, parts, fold),
+                   fast_parts_at(run->rows, p + 1, parts, fold), x, y);
     }
 }
 
@@ -114,15 +126,11 @@ static void forward_infer(size_t rows, size_t cols, float epsilon, const float *
     }
 }
 
-/* dx = dy * a - (x - m) * s - b, where s is (float)[j]: one pass for training mode's gradient. */
-static void apply_gradient(struct run *run, float *s, const float *x, const float *dy, float *dx)
+static void gradient_rows(const struct run *run, const float *s, size_t fold, size_t first,
+                          size_t end, const float *x, const float *dy, float *dx)
 {
-    size_t fold = repeat(run);
-    for (size_t j = run->cols; j < fold * run->cols; j++) {
-        s[j] = s[j - run->cols];
-    }
-    for (size_t r = 0; r < run->rows; r += fold) {
-        size_t left = run->rows - r;
+    for (size_t r = first; r < end; r += fold) {
+        size_t left = end - r;
         size_t n = run->cols * (left < fold ? left : fold);
         const float *xr = x + r * run->stride;
         const float *dyr = dy + r * run->stride;
@@ -131,6 +139,22 @@ static void apply_gradient(struct run *run, float *s, const float *x, const floa
         for (size_t j = 0; j < n; j++) {
             to[j] = (dyr[j] - run->b[j] - (xr[j] - run->m[j]) * s[j]) * run->a[j];
         }
+    }
+}
+
+/* dx = (dy - b - (x - m) * s) * a: training mode's gradient in one pass. s has room for
+ * FAST_COLS_MAX. */
+static void apply_gradient(struct run *run, float *s, const float *x, const float *dy, float *dx)
+{
+    size_t fold = repeat(run);
+    for (size_t j = run->cols; j < fold * run->cols; j++) {
+        s[j] = s[j - run->cols];
+    }
+    int parts = fast_parts(run->rows * run->cols);
+#pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
+    for (int p = 0; p < parts; p++) {
+        gradient_rows(run, s, fold, fast_parts_at(run->rows, p, parts, fold),
+                      fast_parts_at(run->rows, p + 1, parts, fold), x, dy, dx);
     }
 }
 

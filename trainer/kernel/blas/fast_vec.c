@@ -1,6 +1,7 @@
 /* Flat vectors for the vectoriser. Elementwise: the same operations as ref_vec.c, so the same bits
  * (no contraction in this file). ivdep: arrays are either the same or apart. */
 #include "trainer/kernel/blas/blas.h"
+#include "trainer/kernel/blas/fast_parts.h"
 #include "trainer/kernel/blas/vec8.h"
 
 #include <math.h>
@@ -16,9 +17,20 @@ static void fill(size_t count, float value, float *y)
     EACH(y[i] = value)
 }
 
-static void add(size_t count, const float *x, const float *y, float *z)
+static void add_part(size_t count, const float *x, const float *y, float *z)
 {
     EACH(z[i] = x[i] + y[i])
+}
+
+/* The one that is long in a step: shortcuts and gradients that meet. */
+static void add(size_t count, const float *x, const float *y, float *z)
+{
+    int parts = fast_parts(count);
+#pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
+    for (int p = 0; p < parts; p++) {
+        size_t first = fast_parts_at(count, p, parts, 16);
+        add_part(fast_parts_at(count, p + 1, parts, 16) - first, x + first, y + first, z + first);
+    }
 }
 
 static void sub(size_t count, const float *x, const float *y, float *z)
