@@ -111,7 +111,7 @@ struct kernel_act_ops {
                          float *y);
     void (*rows_backward)(enum kernel_rows_kind kind, size_t rows, size_t cols, const float *y,
                           const float *dy, float *dx);
-    /* The gradient of sparsemax; dx is not dy, not x. */
+    /* The gradient of sparsemax; dx may be dy, not x. */
     void (*sparsemax_backward)(size_t rows, size_t cols, const float *x, const float *dy,
                                float *dx);
     void (*xent)(const struct kernel_xent_args *args);

@@ -124,7 +124,10 @@ bool layer_act_is(const struct layer_act *act, enum kernel_rows_kind kind)
 
 bool layer_act_needs_x(const struct layer_act *act)
 {
-    return !act->over_rows && !kernel_act_row(act->act.kind)->from_output;
+    if (act->over_rows) {
+        return act->rows_kind == KERNEL_ROWS_SPARSEMAX;
+    }
+    return !kernel_act_row(act->act.kind)->from_output;
 }
 
 void layer_act_forward(const struct kernel_backend *backend, const struct layer_act *act,
@@ -141,7 +144,9 @@ void layer_act_backward(const struct kernel_backend *backend, const struct layer
                         size_t rows, size_t cols, const float *x, const float *y, const float *dy,
                         float *dx)
 {
-    if (act->over_rows) {
+    if (layer_act_is(act, KERNEL_ROWS_SPARSEMAX)) {
+        backend->act->sparsemax_backward(rows, cols, x, dy, dx);
+    } else if (act->over_rows) {
         backend->act->rows_backward(act->rows_kind, rows, cols, y, dy, dx);
     } else {
         backend->act->backward(&act->act, rows * cols, x, y, dy, dx);
