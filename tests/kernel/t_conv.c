@@ -282,6 +282,9 @@ START_TEST(test_refused)
     bad.h = bad.w = 50000;
     ck_assert_int_eq(kernel_conv_check(&bad, &err), ERR_LIMIT);
     bad = good;
+    bad.r = bad.s = 65535;
+    ck_assert_int_eq(kernel_conv_shape(&bad, KERNEL_PAD_SAME, &err), ERR_LIMIT);
+    bad = good;
     bad.act.kind = KERNEL_ACT_SILU;
     const struct kernel_backend *backend;
     for (size_t i = 0; (backend = backend_at(i)); i++) {

@@ -62,8 +62,11 @@ int kernel_conv_check(const struct kernel_conv_desc *desc, struct err *err)
         return err_set(err, ERR_SHAPE, "%d channels and %d filters do not divide into %d groups",
                        d->c, d->k, d->groups);
     }
-    if (is_big(d->n, d->h, d->w, d->c) || is_big(d->n, d->out_h, d->out_w, d->k) ||
-        is_big(d->r, d->s, d->c, d->k)) {
+    /* The image with its padding, which backends write out. */
+    int64_t rows = (int64_t)(d->out_h - 1) * d->stride_h + (int64_t)(d->r - 1) * d->dilation_h + 1;
+    int64_t cols = (int64_t)(d->out_w - 1) * d->stride_w + (int64_t)(d->s - 1) * d->dilation_w + 1;
+    if (is_big(rows, cols, d->c, 1) || is_big(d->n, d->h, d->w, d->c) ||
+        is_big(d->n, d->out_h, d->out_w, d->k) || is_big(d->r, d->s, d->c, d->k)) {
         return err_set(err, ERR_LIMIT, "a convolution over more than 2^31 elements");
     }
     if (!kernel_act_is_fusible(d->act.kind)) {
