@@ -85,6 +85,24 @@ struct doc *class_name_put(struct doc *map, struct arena *arena, const char *mod
     return config;
 }
 
+const struct doc *class_name_known(const struct opt *table, const struct doc *options,
+                                   struct arena *arena)
+{
+    if (!options || options->type != DOC_MAP) {
+        return options;
+    }
+    struct doc *known = doc_new(arena);
+    doc_set_map(known);
+    for (size_t i = 0; i < options->n; i++) {
+        const struct doc *value = &options->pairs[i].value;
+        bool says_nothing = value->type == DOC_NULL || (value->type == DOC_BOOL && !value->b);
+        if (!says_nothing || opt_find(table, options->pairs[i].key)) {
+            *doc_append(known, arena, options->pairs[i].key) = *value;
+        }
+    }
+    return known;
+}
+
 static bool is_none(const struct opt *row, const void *ctx)
 {
     const void *field = (const char *)ctx + row->offset;
@@ -97,6 +115,11 @@ static bool is_none(const struct opt *row, const void *ctx)
         int64_t value;
         memcpy(&value, field, sizeof(value));
         return (double)value == row->def;
+    }
+    if (row->type == OPT_INTS) {
+        struct opt_ints list;
+        memcpy(&list, field, sizeof(list));
+        return list.n == 0;
     }
     return false;
 }

@@ -255,6 +255,7 @@ int init_read(const struct doc *doc, const char *fallback, struct arena *arena, 
     struct init_options *options = ARENA_NEW(arena, struct init_options);
     options->seed = (int64_t)NO_SEED;
     *ret = (struct init){.desc = &table[r], .options = options};
+    map = class_name_known(ret->desc->options, map, arena);
     r = opt_read(ret->desc->options, options, map, arena, err);
     if (r < 0) {
         err_prefix(err, "%s", ret->desc->name);

@@ -48,10 +48,32 @@ static int check_shape(const struct layer *layer, const struct doc *doc, size_t 
     return r;
 }
 
+/* Without data (rank -1) the document alone says the shape. */
+static int own_shape(struct layer *layer, struct err *err)
+{
+    const struct input_layer *o = layer->options;
+    const struct doc *doc = o->shape ? o->shape : o->batch_shape;
+    size_t skip = o->shape ? 0 : 1;
+    if (!doc || doc->type != DOC_LIST || doc->n < skip || doc->n - skip > SHAPE_RANK_MAX) {
+        return err_set_at(err, ERR_MISSING, "shape", "is needed where no data is given");
+    }
+    layer->output.rank = (int)(doc->n - skip);
+    for (size_t i = skip; i < doc->n; i++) {
+        if (doc->items[i].type != DOC_INT || doc->items[i].i < 1) {
+            return err_set_at(err, ERR_INVALID, "shape", "takes sizes of 1 or more");
+        }
+        layer->output.d[i - skip] = doc->items[i].i;
+    }
+    return 0;
+}
+
 static int infer(struct layer *layer, struct arena *arena, struct err *err)
 {
     (void)arena;
     const struct input_layer *o = layer->options;
+    if (layer->inputs[0].rank < 0) {
+        return own_shape(layer, err);
+    }
     layer->output = layer->inputs[0];
     int r = check_shape(layer, o->shape, 0, "shape", err);
     return r < 0 ? r : check_shape(layer, o->batch_shape, 1, "batch_shape", err);
@@ -75,12 +97,18 @@ static void forward(struct layer *layer, const struct layer_call *call)
 
 static void config(const struct layer *layer, struct doc *config, struct arena *arena)
 {
+    /* Keras takes just these. */
+    doc_set_map(config);
     struct doc *batch = doc_put(config, arena, "batch_shape");
     doc_set_list(batch);
     doc_set_null(doc_push(batch, arena));
     for (int i = 0; i < layer->output.rank; i++) {
         doc_set_int(doc_push(batch, arena), layer->output.d[i]);
     }
+    doc_put_str(config, arena, "dtype", "float32");
+    doc_put_bool(config, arena, "sparse", false);
+    doc_put_bool(config, arena, "ragged", false);
+    doc_put_str(config, arena, "name", layer->name);
 }
 
 const struct layer_desc layer_input_layer = {

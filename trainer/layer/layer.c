@@ -62,7 +62,8 @@ int layer_read(const struct layer_desc *desc, const struct doc *options, const c
     struct layer *layer = ARENA_NEW(arena, struct layer);
     layer->desc = desc;
     layer->options = arena_alloc(arena, desc->size);
-    int r = opt_read(desc->options, layer->options, options, arena, err);
+    int r = opt_read(desc->options, layer->options, class_name_known(desc->options, options, arena),
+                     arena, err);
     if (r < 0) {
         return r;
     }

@@ -78,7 +78,7 @@ int loss_create(const struct doc *doc, const struct loss_setup *setup, struct ar
     }
     const struct loss_desc *desc = table[r];
     void *options = arena_alloc(arena, desc->size);
-    r = opt_read(desc->options, options, map, arena, err);
+    r = opt_read(desc->options, options, class_name_known(desc->options, map, arena), arena, err);
     if (r == 0) {
         r = check_setup(desc, setup, err);
     }

@@ -61,7 +61,8 @@ static int read_options(struct optimizer *o, const struct doc *map, struct arena
 {
     void *options = arena_alloc(arena, o->desc->size);
     o->options = options;
-    int r = opt_read(o->desc->options, options, map, arena, err);
+    int r = opt_read(o->desc->options, options, class_name_known(o->desc->options, map, arena),
+                     arena, err);
     if (r == 0) {
         memcpy(&o->common, options, sizeof(o->common));
         r = check_common(&o->common, err);

@@ -54,7 +54,7 @@ int schedule_read(const struct doc *doc, double fallback, struct arena *arena, s
     }
     const struct schedule_desc *desc = table[r];
     void *options = arena_alloc(arena, desc->size);
-    r = opt_read(desc->options, options, map, arena, err);
+    r = opt_read(desc->options, options, class_name_known(desc->options, map, arena), arena, err);
     if (r == 0 && desc->check) {
         r = desc->check(options, err);
     }
