@@ -221,7 +221,7 @@ void control_event(struct daemon *daemon, const char *job, int64_t seq, const ch
 static bool is_allowed(const struct daemon *daemon, int64_t uid)
 {
     const struct opt_ints *uids = &daemon->settings->allow_uids;
-    bool allowed = uid < 0 || uid == 0 || uid == (int64_t)geteuid();
+    bool allowed = (uid < 0 && uids->n == 0) || uid == 0 || uid == (int64_t)geteuid();
     for (size_t i = 0; i < uids->n && !allowed; i++) {
         allowed = uids->v[i] == uid;
     }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -356,6 +357,8 @@ int process_start(struct daemon *daemon, enum role role, int64_t threads,
     }
     arena_init(&process->arena);
     process->pid = process->handle.pid;
+    /* May be forbidden; then it runs as we do. */
+    (void)setpriority(PRIO_PROCESS, (id_t)process->pid, role_table[role].nice);
     process->fd = fds[0];
     process->n_open = 2;
     uv_poll_init(daemon->loop, &process->poll, process->fd);

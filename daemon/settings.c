@@ -32,7 +32,7 @@ static const struct opt_name settings_forms[] = {
 const struct opt settings_options[] = {
     OPT_STR_ROW(settings, config, NULL, "A file of `key = value` lines with these settings.", ROW_FLAGS),
     OPT_STR_ROW(settings, state_dir, NULL, "Folder of data sets, jobs and the database; default $STATE_DIRECTORY, /var/lib/millraced (root) or ~/.local/state/millrace.", ROW_FLAGS),
-    OPT_STR_ROW(settings, run_dir, NULL, "Folder of the sockets; default $RUNTIME_DIRECTORY, or STATE_DIR/run when state_dir is given, /run/millraced (root) or $XDG_RUNTIME_DIR/millrace.", ROW_FLAGS),
+    OPT_STR_ROW(settings, run_dir, NULL, "Folder of the sockets; default $RUNTIME_DIRECTORY, or STATE_DIR/run when state_dir is given, /run/millrace (root) or $XDG_RUNTIME_DIR/millrace.", ROW_FLAGS),
     OPT_STR_ROW(settings, libexec_dir, NULL, "Folder of millrace-worker and millrace-trainer; default beside this program or in its build tree.", ROW_FLAGS),
     OPT_BOOL_ROW(settings, http, 1, "Serve the status endpoint.", ROW_FLAGS),
     OPT_STR_ROW(settings, http_address, "127.0.0.1", "Address of the status endpoint.", ROW_FLAGS),
@@ -70,6 +70,13 @@ static const char *const settings_actions[] = {
     [SETTINGS_VERSION] = "--version",
     [SETTINGS_PRINT] = "--print-config",
 };
+
+/* The same sentence with another code and place. */
+static int at(struct err *err, int code, const char *where)
+{
+    const struct err found = *err;
+    return err_set_at(err, code, where, "%s", found.text);
+}
 
 static int find_action(const char *arg)
 {
@@ -129,7 +136,7 @@ static int read_flags(int argc, char **argv, bool only_config, struct arena *are
         }
         rc = opt_set_text(settings_options, ret, name, value, arena, err);
         if (rc < 0) {
-            return err_set_at(err, ERR_USAGE, arg, "%s", err->text);
+            return at(err, ERR_USAGE, arg);
         }
     }
     return 0;
@@ -148,7 +155,7 @@ static int read_environment(struct arena *arena, struct settings *ret, struct er
         }
         int rc = opt_set_text(settings_options, ret, row->name, value, arena, err);
         if (rc < 0) {
-            return err_set_at(err, ERR_USAGE, variable, "%s", err->text);
+            return at(err, ERR_USAGE, variable);
         }
     }
     return 0;
@@ -195,7 +202,7 @@ static int read_config(const char *path, struct arena *arena, struct settings *r
         if (rc < 0) {
             char where[PATH_MAX + 32];
             snprintf(where, sizeof(where), "%s:%d", path, number);
-            rc = err_set_at(err, rc, where, "%s", err->text);
+            rc = at(err, rc, where);
         }
     }
     buf_fini(&text);
@@ -249,7 +256,7 @@ static void default_dirs(struct arena *arena, struct settings *ret)
     }
     if (ret->run_dir == NULL) {
         ret->run_dir =
-            root ? "/run/millraced" : below_home(arena, "XDG_RUNTIME_DIR", ".local/state/run");
+            root ? "/run/millrace" : below_home(arena, "XDG_RUNTIME_DIR", ".local/state/run");
     }
 }
 

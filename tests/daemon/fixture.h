@@ -20,6 +20,7 @@ struct fixture {
     const char *args[FIXTURE_ARGS_MAX];
     int n_args;
     char url[128];
+    int http_ms; /* patience with an answer; 0 = 10 s */
     pid_t pid;
     struct sock_context *context;
     struct sock *sock;
@@ -66,6 +67,7 @@ int fixture_put(struct fixture *fixture, const char *name, int n, size_t bytes, 
 const struct doc *fixture_submit(struct fixture *fixture, const char *key, const char *fake);
 /* Watches until the job is in that state; the snapshot or event data. */
 const struct doc *fixture_wait_state(struct fixture *fixture, const char *job, const char *state);
+int fixture_send_bytes(struct fixture *fixture, const void *data, size_t size, struct buf *out);
 /* GET; the status, and the body into out (may be NULL). */
 int fixture_get(struct fixture *fixture, const char *request, struct buf *out);
 
