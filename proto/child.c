@@ -1,6 +1,7 @@
 #include "proto/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -20,6 +21,12 @@ int child_pair(int ret_fd[2], struct err *err)
     int bytes = 4 * DATAGRAM_MAX;
     for (int i = 0; i < 2; i++) {
         setsockopt(ret_fd[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    }
+    if (fcntl(ret_fd[0], F_SETFL, O_NONBLOCK) < 0) {
+        int r = err_errno(err, errno, "F_SETFL");
+        close(ret_fd[0]);
+        close(ret_fd[1]);
+        return r;
     }
     return 0;
 }
@@ -90,6 +97,16 @@ static void take_fds(struct msghdr *message, struct child_fds *fds)
     }
 }
 
+static void close_fds(struct child_fds *fds)
+{
+    for (int i = 0; fds != NULL && i < fds->n; i++) {
+        close(fds->fd[i]);
+    }
+    if (fds != NULL) {
+        fds->n = 0;
+    }
+}
+
 static int wait_readable(int fd, int timeout_ms, struct err *err)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -126,14 +143,17 @@ int child_recv(int fd, int timeout_ms, struct arena *arena, struct msg *ret, str
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return err_set(err, ERR_TIMEOUT, "no message");
     }
-    if (n <= 0) {
-        return err_set(err, ERR_GONE, "the other process is gone");
+    if (n >= 0) {
+        take_fds(&message, fds); /* with an empty or a broken message too: they would stay open */
     }
-    take_fds(&message, fds);
-    if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-        return err_set(err, ERR_LIMIT, "a datagram over %d bytes or %d descriptors", DATAGRAM_MAX, CHILD_FDS_MAX);
+    r = n <= 0 ? err_set(err, ERR_GONE, "the other process is gone")
+        : (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0
+            ? err_set(err, ERR_LIMIT, "a datagram over %d bytes or %d descriptors", DATAGRAM_MAX, CHILD_FDS_MAX)
+            : msg_decode(data, (size_t)n, arena, ret, err);
+    if (r < 0) {
+        close_fds(fds);
     }
-    return msg_decode(data, (size_t)n, arena, ret, err);
+    return r;
 }
 
 int child_fd(const struct msg_child_start *start, const struct child_fds *fds, const char *name)
@@ -152,13 +172,14 @@ int child_begin(struct err *err)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
         return err_errno(err, errno, "PR_SET_PDEATHSIG");
     }
-    /* The parent may have died before the call: then the socket pair is closed and init is the parent. */
-    if (getppid() == 1) {
-        char byte;
-        ssize_t n = recv(CHILD_FD, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
-        if (n == 0) {
-            return err_set(err, ERR_GONE, "the daemon is gone");
-        }
+    /* The parent may have died before the call: then the socket pair is closed, whoever the parent is now. */
+    char byte;
+    ssize_t n = recv(CHILD_FD, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
+    if (n == 0) {
+        return err_set(err, ERR_GONE, "the daemon is gone");
+    }
+    if (n < 0 && (errno == ENOTSOCK || errno == EBADF)) {
+        return err_set(err, ERR_USAGE, "the daemon starts this program, with a socket as descriptor %d", CHILD_FD);
     }
     prctl(PR_SET_DUMPABLE, 0);
     setrlimit(RLIMIT_CORE, &none);

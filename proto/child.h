@@ -1,6 +1,6 @@
 /* child - the inherited socket pair between the daemon and a child: typed messages with descriptors beside them.
  *
- * Owns:     received descriptors are the caller's (child_recv fills fds; O_CLOEXEC).
+ * Owns:     received descriptors are the caller's (child_recv fills fds; O_CLOEXEC); none are left after an error.
  * Threads:  one per end.
  * Errors:   ERR_GONE when the other end is closed, ERR_TIMEOUT, those of msg_decode.
  * Lifetime: the process's. SOCK_SEQPACKET: one datagram a message, whole or not at all.
@@ -25,7 +25,7 @@ int child_send(int fd, enum msg_id type, const void *body, const struct child_fd
 int child_recv(int fd, int timeout_ms, struct arena *arena, struct msg *ret, struct child_fds *fds, struct err *err);
 /* The descriptor called `name` in a start message, or -1. */
 int child_fd(const struct msg_child_start *start, const struct child_fds *fds, const char *name);
-/* First thing in a child's main(): PDEATHSIG SIGKILL, a look at getppid, dumpable off, core limit. expected_parent 0 = any. */
+/* First thing in a child's main(): PDEATHSIG SIGKILL, a look whether the daemon lives, dumpable off, core limit. */
 int child_begin(struct err *err);
 
 #endif
