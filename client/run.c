@@ -17,6 +17,7 @@ struct watch {
     const char *job; /* its id once known */
     int64_t epochs, last_epoch, epoch_us, start_us;
     char state[24];
+    char said[200]; /* the last warning: a process that dies again and again says it once */
     struct arena arena; /* of the last job document */
     const struct doc *over;
 };
@@ -127,9 +128,11 @@ static int on_epoch_end(struct watch *watch, const struct msg_event *event)
 static int on_log(struct watch *watch, const struct msg_event *event)
 {
     int64_t level = doc_int(event->data, "level", LOG_LEVEL_INFO);
-    if (level <= LOG_LEVEL_WARNING) {
+    const char *text = doc_str(event->data, "text", "");
+    if (level <= LOG_LEVEL_WARNING && strncmp(text, watch->said, sizeof(watch->said) - 1) != 0) {
+        (void)snprintf(watch->said, sizeof(watch->said), "%s", text);
         stay(watch, level == LOG_LEVEL_ERROR ? watch->cli->term.red : watch->cli->term.yellow, "",
-             doc_str(event->data, "text", ""), "");
+             text, "");
     }
     return 0;
 }

@@ -46,8 +46,8 @@ int run_send_start(struct run *run, struct process *process, struct fds *fds, in
     doc_set_map(settings);
     doc_put_bool(settings, &arena, "sandbox", run->sandbox);
     doc_put_int(settings, &arena, "memory_bytes", memory_bytes);
-    doc_put_bool(settings, &arena, "accept_fingerprint", run->job->agreed);
-    if (worker == 0) {
+    if (worker == 0) { /* workers refuse settings that are not theirs */
+        doc_put_bool(settings, &arena, "accept_fingerprint", run->job->agreed);
         put_convicted(run, settings, &arena);
     }
     start.mode = "run";
