@@ -153,6 +153,9 @@ static void take_log(struct run *run, const struct msg_child_log *line)
 
 static void take_paused(struct run *run, const struct msg_child_paused *paused)
 {
+    if (run->intent != RUN_GO_ON || run->outcome.code != 0) {
+        return; /* it only says that it did what we asked for */
+    }
     run->paused = true;
     err_set(&run->outcome, paused->code < 0 ? (int)paused->code : ERR_INTERNAL, "%s",
             paused->text != NULL ? paused->text : "");
