@@ -39,7 +39,7 @@ static void apply_rows(const struct run *run, size_t fold, size_t first, size_t 
         size_t n = run->cols * (left < fold ? left : fold);
         const float *from = x + r * run->stride;
         float *to = y + r * run->stride;
-#pragma GCC ivdep
+#pragma omp simd
         for (size_t j = 0; j < n; j++) {
             to[j] = (from[j] - run->m[j]) * run->a[j] + run->b[j];
         }
@@ -135,7 +135,7 @@ static void gradient_rows(const struct run *run, const float *s, size_t fold, si
         const float *xr = x + r * run->stride;
         const float *dyr = dy + r * run->stride;
         float *to = dx + r * run->stride;
-#pragma GCC ivdep
+#pragma omp simd
         for (size_t j = 0; j < n; j++) {
             to[j] = (dyr[j] - run->b[j] - (xr[j] - run->m[j]) * s[j]) * run->a[j];
         }

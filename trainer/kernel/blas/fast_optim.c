@@ -32,7 +32,7 @@ static void sgd_part(size_t count, float rate, float momentum, bool nesterov, co
     } else if (velocity) {
         sgd_momentum(count, rate, momentum, g, velocity, w);
     } else {
-#pragma GCC ivdep
+#pragma omp simd
         for (size_t i = 0; i < count; i++) {
             w[i] -= rate * g[i];
         }

@@ -7,7 +7,7 @@
 #include <math.h>
 
 #define EACH(statement)                                     \
-    _Pragma("GCC ivdep") for (size_t i = 0; i < count; i++) \
+    _Pragma("omp simd") for (size_t i = 0; i < count; i++) \
     {                                                       \
         statement;                                          \
     }
