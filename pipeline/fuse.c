@@ -1,6 +1,9 @@
 #include "pipeline/fuse.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { NAME_TEXT = 160 };
 
 struct op_key fuse_key(const struct stream *stream, const struct stream_op *op, const struct stream_places *places)
 {
@@ -15,22 +18,204 @@ struct op_key fuse_key(const struct stream *stream, const struct stream_op *op, 
     };
 }
 
+static bool has(const struct stream_op *op, unsigned flag)
+{
+    return (op->op.desc->flags & flag) != 0;
+}
+
+static int64_t channels_of(const struct op_spec *spec)
+{
+    return spec->shape.rank > 0 ? spec->shape.d[spec->shape.rank - 1] : -1;
+}
+
+/* Fill and interpolation of a geometric op; the same for every draw. */
+static struct affine fill_of(const struct stream_op *op)
+{
+    const float drawn[OP_PARAMS_MAX] = {0};
+    struct affine affine;
+    op->op.desc->affine(op->op.ctx, drawn, 1, 1, &affine);
+    return affine;
+}
+
+static bool same_fill(const struct affine *a, const struct affine *b)
+{
+    return a->fill == b->fill && a->interpolation == b->interpolation &&
+           (a->fill != AFFINE_CONSTANT || memcmp(&a->fill_value, &b->fill_value, sizeof a->fill_value) == 0);
+}
+
+/* A node while it grows. */
+struct group {
+    struct stream_node *node;
+    bool has_fill; /* an op with a say in it */
+    double factor[64], term[64];
+    int64_t channels; /* 0 = no linear op yet */
+};
+
+static bool is_uniform(const struct group *g)
+{
+    for (int64_t c = 1; c < g->channels; c++) {
+        if (g->factor[c] < g->factor[0] || g->factor[c] > g->factor[0] || g->term[c] < g->term[0] || g->term[c] > g->term[0]) {
+            return false;
+        }
+    }
+    return g->channels == 0 || g->factor[0] < 0 || g->factor[0] > 0;
+}
+
+static bool takes_geometric(struct group *g, const struct stream_op *op)
+{
+    const struct affine fill = fill_of(op);
+    const bool is_free = has(op, OP_EXACT_PLACES), has_linear = g->channels > 0;
+    const enum dtype in = g->node->in.dtype;
+    if (in != DTYPE_U8 && in != DTYPE_F32) {
+        return false;
+    }
+    if (!is_free && g->has_fill && !same_fill(&g->node->fill, &fill)) {
+        return false;
+    }
+    /* What was linear before now comes after: the constant beside the picture has to be the same then. */
+    if (has_linear && (g->has_fill || !is_free) && fill.fill == AFFINE_CONSTANT && (g->node->is_geometric || !is_uniform(g))) {
+        return false;
+    }
+    if (!is_free && !g->has_fill) {
+        g->node->fill = fill;
+        g->has_fill = true;
+        if (has_linear && fill.fill == AFFINE_CONSTANT) {
+            g->node->fill.fill_value = (float)(((double)fill.fill_value - g->term[0]) / g->factor[0]);
+        }
+    } else if (!g->node->is_geometric) {
+        g->node->fill = fill;
+    }
+    g->node->is_geometric = true;
+    return true;
+}
+
+static bool takes_linear(struct group *g, const struct stream_op *op)
+{
+    float factor[64], term[64];
+    const int64_t n = channels_of(&op->op.in);
+    if (n < 1 || n > 64) {
+        return false;
+    }
+    op->op.desc->linear(op->op.ctx, n, factor, term);
+    for (int64_t c = 0; c < n; c++) {
+        const double a = (double)factor[c], b = (double)term[c];
+        g->term[c] = g->channels > 0 ? g->term[c] * a + b : b;
+        g->factor[c] = g->channels > 0 ? g->factor[c] * a : a;
+    }
+    g->channels = n;
+    return true;
+}
+
+static bool takes(struct group *g, const struct stream_op *op)
+{
+    if (op->exact || g->node->ops[0].exact) {
+        return false;
+    }
+    if (has(op, OP_GEOMETRIC)) {
+        return takes_geometric(g, op);
+    }
+    return has(op, OP_CHANNELS) && takes_linear(g, op);
+}
+
+static void finish(struct group *g, struct arena *arena)
+{
+    struct stream_node *node = g->node;
+    struct op_spec *out = &node->out;
+    char name[NAME_TEXT] = "";
+    for (int i = 0; i < node->n_ops; i++) {
+        const size_t used = strlen(name);
+        (void)snprintf(name + used, sizeof name - used, "%s%s", i > 0 ? "+" : "", node->ops[i].op.desc->name);
+    }
+    node->name = arena_strdup(arena, name);
+    *out = node->ops[node->n_ops - 1].op.out;
+    if (shape_bytes(&out->shape, out->dtype, &node->out_bytes) < 0) {
+        node->out_bytes = 0;
+    }
+    if (node->n_ops > 1 && g->channels > 0) {
+        node->factor = arena_array(arena, (size_t)g->channels, sizeof *node->factor);
+        node->term = arena_array(arena, (size_t)g->channels, sizeof *node->term);
+        for (int64_t c = 0; c < g->channels; c++) {
+            node->factor[c] = (float)g->factor[c];
+            node->term[c] = (float)g->term[c];
+        }
+        node->fill.factor = node->factor;
+        node->fill.term = node->term;
+    }
+}
+
 void fuse_nodes(struct stream *stream, struct arena *arena)
 {
-    (void)arena;
-    for (int i = 0; i < stream->n_ops; i++) {
-        const struct stream_op *op = &stream->ops[i];
+    for (int i = 0; i < stream->n_ops;) {
         struct stream_node *node = &stream->nodes[stream->n_nodes++];
-        *node = (struct stream_node){.ops = op, .n_ops = 1, .name = op->op.desc->name, .in = op->op.in, .out = op->op.out};
-        if (shape_bytes(&node->out.shape, node->out.dtype, &node->out_bytes) < 0) {
-            node->out_bytes = 0;
+        *node = (struct stream_node){.ops = &stream->ops[i], .in = stream->ops[i].op.in, .n_ops = 1};
+        struct group group = {.node = node};
+        bool may = !stream->ops[i].exact && takes(&group, &stream->ops[i]);
+        for (i++; may && i < stream->n_ops && takes(&group, &stream->ops[i]); i++) {
+            node->n_ops++;
+        }
+        finish(&group, arena);
+    }
+}
+
+static void linear_bytes(const struct stream_node *node, const uint8_t *in, int64_t n, int64_t channels, float *out)
+{
+    for (int64_t i = 0; i < n; i += channels) {
+        for (int64_t c = 0; c < channels; c++) {
+            out[i + c] = (float)in[i + c] * node->factor[c] + node->term[c];
         }
     }
 }
 
-int fuse_run(const struct stream *stream, const struct stream_node *node, const struct tensor *in,
-             const struct stream_places *places, struct tensor *out)
+static void linear_any(const struct stream_node *node, const struct tensor *in, int64_t n, int64_t channels, float *out)
 {
-    (void)stream, (void)node, (void)in, (void)places, (void)out;
+    op_to_floats(in, n, out);
+    for (int64_t i = 0; i < n; i += channels) {
+        for (int64_t c = 0; c < channels; c++) {
+            out[i + c] = out[i + c] * node->factor[c] + node->term[c];
+        }
+    }
+}
+
+static int run_linear(const struct stream_node *node, const struct tensor *in, struct tensor *out, struct err *err)
+{
+    int64_t n;
+    int r = shape_count(&in->shape, &n);
+    if (r < 0) {
+        return err_set(err, r, "the sample is too large");
+    }
+    const int64_t channels = in->shape.d[in->shape.rank - 1];
+    if (in->dtype == DTYPE_U8) {
+        linear_bytes(node, in->data, n, channels, out->data);
+    } else {
+        linear_any(node, in, n, channels, out->data);
+    }
+    return 0;
+}
+
+int fuse_run(const struct stream *stream, const struct stream_node *node, const struct tensor *in,
+             const struct stream_places *places, struct tensor *out, struct err *err)
+{
+    out->dtype = DTYPE_F32;
+    out->shape = in->shape;
+    if (!node->is_geometric) {
+        return run_linear(node, in, out, err);
+    }
+    const struct affine_image image = {in->dtype, in->shape.d[0], in->shape.d[1], in->shape.d[2], in->data};
+    const struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
+    struct affine all = node->fill;
+    affine_identity(all.m);
+    for (int i = 0; i < node->n_ops; i++) {
+        const struct stream_op *op = &node->ops[i];
+        if (has(op, OP_GEOMETRIC)) {
+            const struct op_key key = fuse_key(stream, op, places);
+            float drawn[OP_PARAMS_MAX] = {0}, before[8];
+            struct affine one;
+            op_draw(&op->op, &spec, &key, drawn);
+            op->op.desc->affine(op->op.ctx, drawn, image.height, image.width, &one);
+            memcpy(before, all.m, sizeof before);
+            affine_compose(before, one.m, all.m);
+        }
+    }
+    affine_run(&all, &image, out->data);
     return 0;
 }

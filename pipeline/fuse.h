@@ -2,7 +2,7 @@
  *
  * Owns:     nodes point into the stream; factors live in the arena.
  * Threads:  fuse_run is pure.
- * Errors:   fuse_run: none; what it is given was checked.
+ * Errors:   fuse_run: ERR_LIMIT.
  * Lifetime: the stream's.
  *
  * Fusion changes the last bits (and, at the border, the fill), so it is part of a pipeline's identity; `exact: true` forbids it.
@@ -15,7 +15,7 @@
 /* Fills stream->nodes from stream->ops. */
 void fuse_nodes(struct stream *stream, struct arena *arena);
 int fuse_run(const struct stream *stream, const struct stream_node *node, const struct tensor *in,
-             const struct stream_places *places, struct tensor *out);
+             const struct stream_places *places, struct tensor *out, struct err *err);
 struct op_key fuse_key(const struct stream *stream, const struct stream_op *op, const struct stream_places *places);
 
 #endif

@@ -307,7 +307,7 @@ static int apply_node(const struct stream *s, struct stream_node *node, const st
                       const struct stream_places *places, struct tensor *out, struct op_scratch *scratch, struct err *err)
 {
     if (node->n_ops > 1) {
-        return fuse_run(s, node, in, places, out);
+        return fuse_run(s, node, in, places, out, err);
     }
     const struct stream_op *op = &node->ops[0];
     const struct op_key key = fuse_key(s, op, places);

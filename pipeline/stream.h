@@ -28,7 +28,9 @@ struct stream_node { /* one pass over the sample: an op, or several fused */
     const char *name;
     struct op_spec in, out;
     size_t out_bytes; /* 0 = depends on the sample */
-    float *factor, *term; /* fused linear ops, one a channel */
+    bool is_geometric;    /* one resampling, then factor and term */
+    float *factor, *term; /* fused linear ops, one a channel; NULL without */
+    struct affine fill;   /* of a resampling: all but its map */
     int64_t us;
 };
 

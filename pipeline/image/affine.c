@@ -157,6 +157,13 @@ static void sample_nearest(const struct affine *affine, const struct affine_imag
     }
 }
 
+static inline void scale(const struct affine *affine, int64_t channels, float *out)
+{
+    for (int64_t c = 0; affine->factor != NULL && c < channels; c++) {
+        out[c] = out[c] * affine->factor[c] + affine->term[c];
+    }
+}
+
 void affine_run_c(const struct affine *affine, const struct affine_image *image, float *out)
 {
     const float *m = affine->m;
@@ -172,6 +179,7 @@ void affine_run_c(const struct affine *affine, const struct affine_image *image,
                     for (int64_t c = 0; c < image->channels; c++) {
                         out[c] = affine->fill_value;
                     }
+                    scale(affine, image->channels, out);
                     continue;
                 }
                 x /= k;
@@ -184,6 +192,7 @@ void affine_run_c(const struct affine *affine, const struct affine_image *image,
             } else {
                 sample_nearest(affine, image, y, x, out);
             }
+            scale(affine, image->channels, out);
         }
     }
 }

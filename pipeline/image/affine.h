@@ -25,6 +25,7 @@ struct affine {
     int fill;          /* enum affine_fill; AFFINE_EDGE is Keras's "nearest" */
     int interpolation; /* enum affine_interpolation */
     float fill_value;
+    const float *factor, *term; /* a channel each: what is read becomes read * factor + term; NULL = as it is */
 };
 struct affine_image { /* DTYPE_U8 or DTYPE_F32, rows densely packed; pixels x channels below 2^31 */
     enum dtype dtype;

@@ -161,6 +161,13 @@ INLINE void nearest(const struct source *s, __m256 y, __m256 x, const struct spa
     }
 }
 
+INLINE void scale(const struct affine *affine, int channels, __m256 v[4])
+{
+    for (int c = 0; affine->factor != NULL && c < channels; c++) {
+        v[c] = _mm256_add_ps(_mm256_mul_ps(v[c], _mm256_set1_ps(affine->factor[c])), _mm256_set1_ps(affine->term[c]));
+    }
+}
+
 INLINE void store_3(float *out, const __m256 v[4])
 {
     const __m256 m0 = _mm256_shuffle_ps(v[0], v[1], _MM_SHUFFLE(2, 0, 2, 0));
@@ -228,6 +235,7 @@ INLINE void image_rows(const struct affine *affine, const struct affine_image *i
             } else {
                 nearest(&s, y, x, &sy, &sx, channels, bytes, constant, v);
             }
+            scale(affine, channels, v);
             const int64_t left = image->width - column;
             if (left >= 8) {
                 store(out, v, channels);
