@@ -33,7 +33,7 @@ struct feeder_options {
     struct autotune_limits limits;
     int64_t lease_floor_us;
     double max_bad;
-    const struct doc *known_bad; /* quarantine list so far: [{stream, sample, convicted, ...}] */
+    const struct doc *known_bad[2]; /* quarantine lists so far (checkpoint, daemon): [{stream, sample, convicted, ...}] */
 };
 
 struct feeder_batch {

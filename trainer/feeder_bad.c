@@ -8,29 +8,47 @@
 
 static const char *const stream_names[FEED_STREAM_MAX_] = {"train", "validation"};
 
+static bool is_listed(const struct feeder *feeder, int64_t stream, int64_t sample)
+{
+    for (int i = 0; i < feeder->n_bads; i++) {
+        if (feeder->bads[i].stream == stream && feeder->bads[i].sample == sample) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_known(struct feeder *feeder, const struct doc *map, struct arena *arena)
+{
+    bool is_validation = strcmp(doc_str(map, "stream", ""), stream_names[FEED_VALIDATION]) == 0;
+    int stream = is_validation ? FEED_VALIDATION : FEED_TRAIN;
+    int64_t sample = doc_int(map, "sample", -1);
+    if (sample < 0 || feeder->n_bads >= FEEDER_BAD_MAX || is_listed(feeder, stream, sample)) {
+        return;
+    }
+    struct feeder_bad_row *bad = &feeder->bads[feeder->n_bads++];
+    *bad = (struct feeder_bad_row){.stream = stream,
+                                   .sample = sample,
+                                   .path = arena_strdup(arena, doc_str(map, "path", "")),
+                                   .reason = arena_strdup(arena, doc_str(map, "reason", "")),
+                                   .convicted = doc_bool(map, "convicted", false)};
+    if (bad->convicted) {
+        feeder->convicted[stream][feeder->n_convicted[stream]++] = sample;
+    }
+}
+
 void feeder_bad_init(struct feeder *feeder, struct arena *arena)
 {
     feeder->known = arena_array(arena, (size_t)1 << FEEDER_KNOWN_BITS, sizeof(*feeder->known));
     feeder->bads = arena_array(arena, FEEDER_BAD_MAX, sizeof(*feeder->bads));
-    const struct doc *list = feeder->options.known_bad;
     for (int stream = 0; stream < FEED_STREAM_MAX_; stream++) {
         feeder->convicted[stream] =
             arena_array(arena, FEEDER_BAD_MAX, sizeof(*feeder->convicted[stream]));
     }
-    for (size_t i = 0; list != NULL && list->type == DOC_LIST && i < list->n && i < FEEDER_BAD_MAX;
-         i++) {
-        const struct doc *map = doc_at(list, i);
-        int stream = strcmp(doc_str(map, "stream", ""), stream_names[FEED_VALIDATION]) == 0
-                         ? FEED_VALIDATION
-                         : FEED_TRAIN;
-        struct feeder_bad_row *bad = &feeder->bads[feeder->n_bads++];
-        *bad = (struct feeder_bad_row){.stream = stream,
-                                       .sample = doc_int(map, "sample", -1),
-                                       .path = arena_strdup(arena, doc_str(map, "path", "")),
-                                       .reason = arena_strdup(arena, doc_str(map, "reason", "")),
-                                       .convicted = doc_bool(map, "convicted", false)};
-        if (bad->convicted) {
-            feeder->convicted[stream][feeder->n_convicted[stream]++] = bad->sample;
+    for (int k = 0; k < 2; k++) {
+        const struct doc *list = feeder->options.known_bad[k];
+        for (size_t i = 0; list != NULL && list->type == DOC_LIST && i < list->n; i++) {
+            add_known(feeder, doc_at(list, i), arena);
         }
     }
 }
@@ -52,16 +70,6 @@ static bool is_news(struct feeder *feeder, int64_t stream, int64_t sample)
         feeder->n_known++;
     }
     return true;
-}
-
-static bool is_listed(const struct feeder *feeder, int64_t stream, int64_t sample)
-{
-    for (int i = 0; i < feeder->n_bads; i++) {
-        if (feeder->bads[i].stream == stream && feeder->bads[i].sample == sample) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void list_bad(struct feeder *feeder, const struct feeder_bad_row *bad)

@@ -171,7 +171,8 @@ static int compare_fingerprint(struct run *run, struct err *err)
     }
     char text[400];
     name_differences(run->state.fingerprint, run->fingerprint, text, sizeof(text));
-    if (setup->job.fit.on_fingerprint == JOB_ON_FINGERPRINT_PAUSE) {
+    bool accepted = doc_bool(setup->start->settings, "accept_fingerprint", false);
+    if (setup->job.fit.on_fingerprint == JOB_ON_FINGERPRINT_PAUSE && !accepted) {
         return err_set(
             err, ERR_FINGERPRINT,
             "%s was made under other numerics (%s): the result would not be bit for bit the same; "
@@ -251,8 +252,6 @@ static int start_threads(struct run *run, struct err *err)
     if (rc < 0 || (rc = ledger_start(&run->ledger, run->state.epoch, run->state.step, err)) < 0) {
         return rc;
     }
-    const struct doc *bad =
-        run->state.bad != NULL ? run->state.bad : doc_get(settings, "quarantine");
     struct feeder_options options = {
         .plan = &setup->plan,
         .start = feed_plan_at(&setup->plan, run->state.epoch, run->state.step),
@@ -266,7 +265,7 @@ static int start_threads(struct run *run, struct err *err)
         .limits = limits_of(run),
         .lease_floor_us = doc_int(settings, "lease_ms", LEASE_FLOOR_MS) * 1000,
         .max_bad = job->data.max_bad,
-        .known_bad = bad,
+        .known_bad = {run->state.bad, doc_get(settings, "quarantine")},
     };
     return feeder_start(&options, &setup->arena, &run->feeder, err);
 }
@@ -298,10 +297,14 @@ static int fit(struct run *run, struct err *err)
     return rc < 0 ? rc : send_result(run, err);
 }
 
-/* What the job can go on from later is a pause and not a failure. */
+/* What the job can go on from later is a pause and not a failure; who asked for the end need not be
+ * told of it. */
 static int end(struct run *run, int rc, struct err *err)
 {
-    static const int pauses[] = {ERR_INTERRUPTED, ERR_NO_SPACE, ERR_FINGERPRINT};
+    static const int pauses[] = {ERR_NO_SPACE, ERR_FINGERPRINT};
+    if (rc == ERR_INTERRUPTED || rc == ERR_CANCELLED) {
+        return 0;
+    }
     for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
         if (rc == pauses[i]) {
             control_paused(run->setup->control, err);
