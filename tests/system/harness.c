@@ -224,6 +224,7 @@ static void on_quarantine(struct harness *harness, const struct msg_child_quaran
     harness->outcome.n_quarantine++;
     harness->outcome.n_convicted += body->convicted;
     snprintf(harness->outcome.path, sizeof(harness->outcome.path), "%s", body->path);
+    harness->outcome.sample = body->sample;
     struct msg_child_seq seq = {.seq = body->seq};
     tell_trainer(harness, MSG_CHILD_QUARANTINED, &seq);
 }
@@ -258,6 +259,15 @@ static void on_result(struct harness_outcome *outcome, const struct doc *result)
     snprintf(outcome->chain, sizeof(outcome->chain), "%s", doc_str(result, "chain", ""));
 }
 
+static void on_log(struct harness_outcome *outcome, const struct msg_child_log *line)
+{
+    size_t used = strlen(outcome->log);
+    snprintf(outcome->log + used, sizeof(outcome->log) - used, "%s\n", line->text);
+    if (getenv("HARNESS_VERBOSE") != NULL) {
+        fprintf(stderr, "trainer: %s\n", line->text);
+    }
+}
+
 static void on_message(struct harness *harness, const struct msg *msg)
 {
     struct harness_outcome *outcome = &harness->outcome;
@@ -290,8 +300,8 @@ static void on_message(struct harness *harness, const struct msg *msg)
     } else if (msg->type == MSG_CHILD_PAUSED) {
         outcome->paused = true;
         on_end(outcome, NULL, paused->text, paused->code);
-    } else if (msg->type == MSG_CHILD_LOG && getenv("HARNESS_VERBOSE") != NULL) {
-        fprintf(stderr, "trainer: %s\n", ((const struct msg_child_log *)msg->body)->text);
+    } else if (msg->type == MSG_CHILD_LOG) {
+        on_log(outcome, msg->body);
     }
 }
 

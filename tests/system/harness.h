@@ -45,8 +45,10 @@ struct harness_outcome {
     int code;
     char text[HARNESS_TEXT]; /* of failed and paused */
     char path[HARNESS_TEXT];
-    char chain[32];   /* over all batches */
-    char tensors[72]; /* of the last checkpoint */
+    char log[8 * HARNESS_TEXT]; /* lines for the job's log */
+    int64_t sample;             /* the last one in quarantine */
+    char chain[32];             /* over all batches */
+    char tensors[72];           /* of the last checkpoint */
     double accuracy, val_accuracy;
     int64_t global_step;
     int n_checkpoints, n_epochs, n_kills, n_stops, n_lost, n_quarantine, n_convicted, n_progress,
@@ -75,7 +77,8 @@ struct harness {
     /* Called after each message of the trainer and at least every 20 ms; may kill. NULL = none. */
     void (*hook)(struct harness *harness, const struct msg *msg);
     void *hook_ctx;
-    int watch_fd; /* wakes the hook, 0 = none */
+    int watch_fd;  /* wakes the hook, 0 = none */
+    bool stopping; /* for hooks */
 };
 
 /* Makes the store with the digits (names "digits", splits train and test). Skips the test without

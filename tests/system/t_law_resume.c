@@ -321,21 +321,6 @@ START_TEST(test_control_no_rename)
 }
 END_TEST
 
-/* SIGTERM saves and pauses; the next start goes on from there and nothing is replayed. */
-START_TEST(test_stop)
-{
-    TEST_NEED_SHARED(shared);
-    static struct harness harness;
-    struct killer killer = {.done = true};
-    plan_job(&harness, shared, "blas", NULL);
-    struct harness_outcome want = *harness_run(&harness);
-    ck_assert(want.finished);
-    harness_new_job(&harness);
-    (void)killer;
-    harness_close(&harness);
-}
-END_TEST
-
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("law_resume");
@@ -343,7 +328,6 @@ static Suite *make_suite(void)
     tcase_set_timeout(tcase, 400);
     tcase_add_loop_test(tcase, test_resume, 0, (int)(sizeof(backends) / sizeof(backends[0])));
     tcase_add_test(tcase, test_control_no_rename);
-    tcase_add_test(tcase, test_stop);
     suite_add_tcase(suite, tcase);
     return suite;
 }
