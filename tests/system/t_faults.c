@@ -20,7 +20,7 @@ enum { JOB_TEXT = 4096, SAMPLES = 960 };
 static const char job_form[] =
     "{\"name\": \"fault\", \"data\": {\"train\": {\"dataset\": \"digits\", \"split\": \"train\"}, "
     "\"on_error\": \"%s\"},"
-    " \"pipeline\": [{\"shuffle\": {}}, {\"take\": {\"count\": 960}},"
+    " \"pipeline\": [{\"take\": {\"count\": 960}}, {\"shuffle\": {}},"
     "  {\"map\": [{\"Rescaling\": {\"scale\": 0.00392156862745098}}%s]}, {\"batch\": "
     "{\"batch_size\": 32}}],"
     " \"model\": [\"Flatten\", {\"Dense\": {\"units\": %d, \"activation\": \"relu\"}}, {\"Dense\": "
@@ -62,8 +62,6 @@ struct sample_case {
     int convicted, bad, rows; /* an epoch */
     int least_lost;           /* workers */
 };
-/* With take before shuffle's order is drawn, which samples are in the set depends on the seed: 2 of
- * these are. */
 static const struct sample_case samples[] = {
     {"a sample that kills", "fail", ", {\"Fault\": {\"sample\": [%d], \"action\": \"segfault\"}}",
      1, 1, SAMPLES - 1, 4},
