@@ -308,9 +308,9 @@ static void measure(struct board *board, const struct board_lease *lease, int64_
 {
     int64_t row_us = us / (lease->end - lease->begin) + 1;
     int64_t old = board->timing.row_us;
-    /* Quick to believe in slower rows, slow to forget them: a deadline that is too long costs
-     * little. */
-    board->timing.row_us = row_us > old ? row_us : old - (old - row_us) / 64;
+    /* One chunk that took long (its worker was stopped for a while) must not make all deadlines long. */
+    int64_t bound = old > 0 && row_us > 2 * old ? 2 * old : row_us;
+    board->timing.row_us = old == 0 ? row_us : old + (bound - old) / 8 + (bound > old);
 }
 
 int board_done(struct board *board, int index, const struct msg_chunk_done *done)
