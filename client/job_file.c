@@ -156,7 +156,7 @@ static void show_line(const struct job_file *file, int line, struct buf *out)
 void job_file_complain(const struct job_file *file, const struct err *err, const char *bold,
                        const char *plain, struct buf *out)
 {
-    int line = err->line > 0 ? err->line : job_file_line(file, err->path);
+    int line = err->path[0] != '\0' ? job_file_line(file, err->path) : err->line;
     buf_printf(out, "%s%s", bold, file->name);
     if (line > 0) {
         buf_printf(out, ":%d", line);

@@ -253,6 +253,10 @@ static int result(struct watch *watch, int end, struct err *err)
         return 0;
     }
     int64_t code = doc_int(job, "code", ERR_JOB_FAILED);
+    if (code == ERR_CANCELLED) { /* somebody's wish is no fault */
+        stay(watch, watch->cli->term.yellow, watch->job, " is paused; `millrace resume` goes on", "");
+        return 0;
+    }
     return err_set_at(err, code < 0 && code > -1000 ? (int)code : ERR_JOB_FAILED,
                       doc_str(job, "path", ""), "%s is paused: %s; `millrace resume %s` goes on",
                       watch->job, reason, watch->job);
