@@ -19,7 +19,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct fuzz_corpus {
-    const char *shared; /* folder below ../shared */
+    const char *const *shared; /* folders below ../shared, NULL at the end; or NULL */
+    size_t max_bytes;          /* larger files are left to libFuzzer */
+    int copies;                /* changed ones of each input */
     /* Calls `take` with each first input. */
     void (*seeds)(void (*take)(const void *data, size_t size, void *arg), void *arg);
 };

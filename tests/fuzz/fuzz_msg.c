@@ -101,4 +101,6 @@ static void seeds(void (*take)(const void *data, size_t size, void *arg), void *
     arena_fini(&arena);
 }
 
-const struct fuzz_corpus fuzz_corpus = {.shared = "hostile/msgpack", .seeds = seeds};
+static const char *const shared[] = {"hostile/msgpack", NULL};
+const struct fuzz_corpus fuzz_corpus = {
+    .shared = shared, .max_bytes = 1 << 20, .copies = 400, .seeds = seeds};
