@@ -1,0 +1,229 @@
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "pipeline/op.h"
+#include "pipeline/source.h"
+#include "pipeline/stage.h"
+#include "tests/pipeline/fixture.h"
+
+enum { H = 11, W = 9 };
+static struct arena arena;
+
+static void setup(void)
+{
+    arena_init(&arena);
+}
+
+static void teardown(void)
+{
+    arena_fini(&arena);
+}
+
+static const struct doc *json(const char *text)
+{
+    struct doc *doc = NULL;
+    ck_assert_int_eq(doc_read_json(text, strlen(text), NULL, &arena, &doc, NULL), 0);
+    return doc;
+}
+
+static int read_op(const char *text, struct op *ret, struct err *err)
+{
+    struct op_names names = {0};
+    return op_read(json(text), &names, &arena, ret, err);
+}
+
+START_TEST(test_tables)
+{
+    struct buf text = {0};
+    for (const struct op_desc *const *row = op_table; *row != NULL; row++) {
+        const struct op_desc *d = *row;
+        ck_assert(d->name && d->summary && d->options);
+        ck_assert_ptr_eq(op_find(d->name), d);
+        ck_assert_msg(((d->flags & OP_GEOMETRIC) != 0) == (d->affine != NULL), "%s", d->name);
+        ck_assert_msg((d->run != NULL) != (d->affine != NULL), "%s", d->name);
+        ck_assert_msg(((d->flags & OP_RANDOM) != 0) == (d->draw != NULL), "%s", d->name);
+        ck_assert_msg((d->draw != NULL) == (d->params != NULL), "%s", d->name);
+        ck_assert_msg(((d->flags & OP_CHANNELS) != 0) == (d->linear != NULL), "%s", d->name);
+        ck_assert_int_le(op_params(d), OP_PARAMS_MAX);
+    }
+    op_reference(&text);
+    stage_reference(&text);
+    source_reference(&text);
+    ck_assert_ptr_nonnull(strstr(text.data, "## RandomRotation"));
+    ck_assert_ptr_nonnull(strstr(text.data, "## shuffle"));
+    ck_assert_ptr_nonnull(strstr(text.data, "## images"));
+    buf_fini(&text);
+}
+END_TEST
+
+START_TEST(test_names)
+{
+    static const struct {
+        const char *text, *name;
+    } cases[] = {
+        {"\"RandomFlip\"", "random_flip"},
+        {"{\"RandomFlip\": {}}", "random_flip_1"},
+        {"{\"RandomFlip\": {\"name\": \"a\"}}", "a"},
+        {"{\"class_name\": \"RandomFlip\", \"config\": {\"mode\": \"vertical\", \"seed\": 3, \"dtype\": \"float32\"}}", "random_flip_2"},
+        {"{\"CenterCrop\": {\"height\": 1, \"width\": 2, \"data_format\": \"channels_last\"}}", "center_crop"},
+    };
+    struct op_names names = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct op op;
+        struct err err = {0};
+        ck_assert_msg(op_read(json(cases[i].text), &names, &arena, &op, &err) == 0, "%s: %s", err.path, err.text);
+        ck_assert_str_eq(op.name, cases[i].name);
+        ck_assert_uint_eq(op.id, rng_id(cases[i].name));
+        ck_assert_int_eq(op.has_seed, i == 3);
+    }
+}
+END_TEST
+
+static const struct wrong {
+    const char *text, *path;
+    int code;
+} wrongs[] = {
+    {"\"RandomFlop\"", "RandomFlop", ERR_UNKNOWN},
+    {"{\"RandomRotation\": {}}", "RandomRotation.factor", ERR_MISSING},
+    {"{\"RandomRotation\": {\"factor\": 1.5}}", "RandomRotation.factor", ERR_RANGE},
+    {"{\"RandomRotation\": {\"factor\": [1.5, 2]}}", "RandomRotation.factor", ERR_RANGE},
+    {"{\"RandomRotation\": {\"factor\": 0.1, \"fill_mode\": \"mirror\"}}", "RandomRotation.fill_mode", ERR_INVALID},
+    {"{\"RandomZoom\": {\"height_factor\": [-1, 0.5]}}", "RandomZoom.height_factor", ERR_RANGE},
+    {"{\"RandomTranslation\": {\"height_factor\": 2, \"width_factor\": 0.1}}", "RandomTranslation.height_factor", ERR_RANGE},
+    {"{\"Resizing\": {\"height\": 2}}", "Resizing.width", ERR_MISSING},
+    {"{\"Resizing\": {\"height\": 2, \"width\": 2, \"interpolation\": \"gaussian\"}}", "Resizing.interpolation", ERR_INVALID},
+    {"{\"Resizing\": {\"height\": 2, \"width\": 2, \"crop_to_aspect_ratio\": true, \"pad_to_aspect_ratio\": true}}",
+     "Resizing.pad_to_aspect_ratio", ERR_INVALID},
+    {"{\"Normalization\": {\"mean\": [1, 2], \"variance\": 1}}", "Normalization.variance", ERR_SHAPE},
+    {"{\"Normalization\": {\"mean\": 1}}", "Normalization.variance", ERR_MISSING},
+    {"{\"Sleep\": {\"microseconds\": -1}}", "Sleep.microseconds", ERR_RANGE},
+    {"{\"CenterCrop\": {\"height\": 2, \"width\": 2, \"data_format\": \"channels_first\"}}", "CenterCrop.data_format",
+     ERR_UNSUPPORTED},
+};
+
+START_TEST(test_wrong_options)
+{
+    struct op op;
+    struct err err = {0};
+    ck_assert_int_eq(read_op(wrongs[_i].text, &op, &err), wrongs[_i].code);
+    ck_assert_str_eq(err.path, wrongs[_i].path);
+}
+END_TEST
+
+/* A draw depends on seed, name, epoch and position, and on nothing else. */
+START_TEST(test_draws)
+{
+    struct op a, b;
+    const struct op_spec spec = {.dtype = DTYPE_U8, .shape = {.rank = 3, .d = {H, W, 3}}};
+    const struct op_key keys[] = {{1, 0, 0, 0}, {2, 0, 0, 0}, {1, 1, 0, 0}, {1, 0, 1, 0}};
+    float first[OP_PARAMS_MAX], other[OP_PARAMS_MAX];
+    ck_assert_int_eq(read_op("{\"RandomZoom\": {\"height_factor\": 0.5, \"width_factor\": 0.5}}", &a, NULL), 0);
+    ck_assert_int_eq(read_op("{\"RandomZoom\": {\"height_factor\": 0.5, \"width_factor\": 0.5, \"name\": \"z\"}}", &b, NULL), 0);
+    op_draw(&a, &spec, &keys[0], first);
+    for (size_t i = 0; i < 4; i++) {
+        op_draw(&a, &spec, &keys[i], other);
+        ck_assert_int_eq(memcmp(first, other, 2 * sizeof *first) == 0, i == 0);
+    }
+    op_draw(&b, &spec, &keys[0], other);
+    ck_assert(memcmp(first, other, 2 * sizeof *first) != 0);
+    struct op_key sample = keys[0];
+    sample.sample = 99;
+    op_draw(&a, &spec, &sample, other);
+    ck_assert(memcmp(first, other, 2 * sizeof *first) == 0);
+}
+END_TEST
+
+/* ---- fusion ----------------------------------------------------------------------------------------------------- */
+
+static const struct fused {
+    const char *ops;
+    int nodes;
+} fuseds[] = {
+    {"\"RandomFlip\", {\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomZoom\": {\"height_factor\": 0.1}}", 1},
+    {"{\"Rescaling\": {\"scale\": 0.5, \"offset\": 3}}, {\"RandomRotation\": {\"factor\": 0.1}}", 1},
+    {"{\"RandomRotation\": {\"factor\": 0.1}}, {\"Rescaling\": {\"scale\": 0.5, \"offset\": 3}}", 1},
+    {"{\"Rescaling\": {\"scale\": 0.5}}, {\"Normalization\": {\"mean\": 3, \"variance\": 4}}", 1},
+    {"{\"Rescaling\": {\"scale\": 0.5, \"offset\": 1}}, \"RandomFlip\", {\"RandomTranslation\": {\"height_factor\": 0.2, "
+     "\"width_factor\": 0.2, \"fill_mode\": \"constant\", \"fill_value\": 7}}, {\"Rescaling\": {\"scale\": 2}}", 2},
+    {"{\"Rescaling\": {\"scale\": 0.5, \"offset\": 1}}, {\"RandomTranslation\": {\"height_factor\": 0.2, "
+     "\"width_factor\": 0.2, \"fill_mode\": \"constant\", \"fill_value\": 7}}, \"RandomFlip\", {\"Rescaling\": {\"scale\": 2}}", 1},
+    {"{\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomRotation\": {\"factor\": 0.1, \"fill_mode\": \"wrap\"}}", 2},
+    {"\"RandomFlip\", {\"CenterCrop\": {\"height\": 5, \"width\": 5}}, {\"Rescaling\": {\"scale\": 2}}", 3},
+};
+
+/* Linear things and flips commute exactly or nearly; two resamplings become one and so differ more. */
+static double largest_difference(struct fixture *f, const char *ops, int *ret_nodes)
+{
+    unsigned char *slabs[2];
+    double largest = 0;
+    for (int exact = 0; exact < 2; exact++) {
+        struct buf job = {0};
+        struct doc *plan = doc_new(&f->arena);
+        buf_printf(&job, "{\"data\": {\"train\": {\"dataset\": \"d\"}}, \"pipeline\": [{\"map\": {\"ops\": [%s], \"exact\": %s}}, "
+                         "{\"batch\": 20}]}", ops, exact ? "true" : "false");
+        ck_assert_msg(fixture_compile(f, job.data) == 0, "%s: %s", f->err.path, f->err.text);
+        pipeline_plan(f->pipeline, plan, &f->arena);
+        if (!exact) {
+            *ret_nodes = (int)doc_find(plan, "streams.train.ops")->n;
+        }
+        ck_assert_int_eq(fixture_batch(f, PIPELINE_TRAIN, 2, 0, 7, &slabs[exact], NULL), 0);
+        buf_fini(&job);
+    }
+    const struct slab_field *x = fixture_field(f, PIPELINE_TRAIN, "x");
+    for (size_t i = 0; i < 20 * x->row_bytes / sizeof(float); i++) {
+        const double a = (double)((float *)(void *)(slabs[0] + x->offset))[i], b = (double)((float *)(void *)(slabs[1] + x->offset))[i];
+        largest = fabs(a - b) > largest ? fabs(a - b) : largest;
+    }
+    return largest;
+}
+
+START_TEST(test_fusion)
+{
+    struct fixture f;
+    int nodes = 0;
+    fixture_init(&f);
+    fixture_add_idx(&f, "d", "train", 20, H, W);
+    const double largest = largest_difference(&f, fuseds[_i].ops, &nodes);
+    ck_assert_int_eq(nodes, fuseds[_i].nodes);
+    if (_i != 0) {
+        ck_assert_msg(largest < 1e-3, "%s: %g", fuseds[_i].ops, largest);
+    }
+    fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(test_fault_and_sleep)
+{
+    struct fixture f;
+    unsigned char *slab;
+    fixture_init(&f);
+    fixture_add_idx(&f, "d", "train", 20, H, W);
+    ck_assert_int_eq(fixture_compile(&f, "{\"data\": {\"train\": {\"dataset\": \"d\"}}, \"pipeline\": [{\"map\": [{\"Sleep\": "
+                                         "{\"microseconds\": 1}}, {\"Fault\": {\"sample\": [3, 5]}}]}]}"), 0);
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 20, &slab, NULL), ERR_DATA);
+    ck_assert_ptr_nonnull(strstr(f.err.text, "sample 3"));
+    fixture_fini(&f);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("op");
+    TCase *c = tcase_create("op");
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_test(c, test_tables);
+    tcase_add_test(c, test_names);
+    tcase_add_loop_test(c, test_wrong_options, 0, sizeof wrongs / sizeof wrongs[0]);
+    tcase_add_test(c, test_draws);
+    tcase_add_loop_test(c, test_fusion, 0, sizeof fuseds / sizeof fuseds[0]);
+    tcase_add_test(c, test_fault_and_sleep);
+    suite_add_tcase(suite, c);
+    return suite;
+}
+
+int main(void)
+{
+    return test_main(make_suite());
+}
