@@ -1,5 +1,6 @@
 /* proto: messages round trip, hostile msgpack, shared memory, descriptors to a child, sockets. */
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/rng.h"
 #include "proto/child.h"
 #include "proto/job.h"
 #include "proto/slab.h"
@@ -45,6 +47,134 @@ START_TEST(messages_round_trip)
         ck_assert_int_eq((int)got.type, i);
         ck_assert_uint_eq(again.size, data.size);
         ck_assert_mem_eq(again.data, data.data, data.size);
+        buf_fini(&data);
+        buf_fini(&again);
+    }
+    arena_fini(&arena);
+}
+END_TEST
+
+/* Something of the row's type inside its bounds. */
+static void fill(const struct opt *row, void *ctx, struct rng *rng, struct arena *arena);
+
+static void fill_all(const struct opt *table, void *ctx, struct rng *rng, struct arena *arena)
+{
+    for (const struct opt *row = table; row->type != OPT_END; row++) {
+        fill(row, ctx, rng, arena);
+    }
+}
+
+static const char *random_text(struct rng *rng, struct arena *arena)
+{
+    static const char *const parts[] = {"", "a", "\xc3\xa9", "\xf0\x9f\x90\x98", " ", "\n", "/", "\x7f"};
+    const char *text = "";
+    for (uint64_t n = rng_below(rng, 40); n > 0; n--) {
+        text = arena_printf(arena, "%s%s", text, parts[rng_below(rng, 8)]);
+    }
+    return text;
+}
+
+static int64_t random_int(const struct opt *row, struct rng *rng)
+{
+    double low = row->min < -9e15 ? -9e15 : row->min, high = row->max > 9e15 ? 9e15 : row->max;
+    double edge[] = {low, high, low + floor(rng_f64(rng) * (high - low)), row->def};
+    return (int64_t)edge[rng_below(rng, 4)];
+}
+
+static struct doc *random_doc(struct rng *rng, struct arena *arena, int depth)
+{
+    struct doc *doc = doc_new(arena);
+    switch (rng_below(rng, depth > 0 ? 7 : 5)) {
+    case 0: doc_set_bool(doc, rng_below(rng, 2) != 0); break;
+    case 1: doc_set_int(doc, (int64_t)rng_u64(rng)); break;
+    case 2: doc_set_float(doc, rng_f64(rng) * 1e300 - 5e299); break;
+    case 3: doc_set_str(doc, arena, random_text(rng, arena)); break;
+    case 4: doc_set_bin(doc, arena, "\0\xff", 2); break;
+    case 5:
+        doc_set_list(doc);
+        for (uint64_t n = rng_below(rng, 20); n > 0; n--) {
+            *doc_push(doc, arena) = *random_doc(rng, arena, depth - 1);
+        }
+        break;
+    default:
+        doc_set_map(doc);
+        for (uint64_t n = rng_below(rng, 20); n > 0; n--) {
+            *doc_put(doc, arena, random_text(rng, arena)) = *random_doc(rng, arena, depth - 1);
+        }
+        break;
+    }
+    return doc;
+}
+
+static void fill_list(const struct opt *row, void *field, struct rng *rng, struct arena *arena)
+{
+    size_t n = row->min_n + (size_t)rng_below(rng, 5);
+    n = row->max_n > 0 && n > row->max_n ? row->max_n : n;
+    int64_t *numbers = arena_array(arena, n + 1, sizeof(*numbers));
+    const char **texts = arena_array(arena, n + 1, sizeof(*texts));
+    char *groups = arena_array(arena, n + 1, row->group_size + 1);
+    for (size_t i = 0; i < n; i++) {
+        numbers[i] = row->type == OPT_INTS ? random_int(row, rng) : 0;
+        texts[i] = random_text(rng, arena);
+        if (row->type == OPT_GROUPS) {
+            opt_defaults(row->group, groups + i * row->group_size, arena);
+            fill_all(row->group, groups + i * row->group_size, rng, arena);
+        }
+    }
+    if (row->type == OPT_INTS) {
+        *(struct opt_ints *)field = (struct opt_ints){numbers, n};
+    } else if (row->type == OPT_STRS) {
+        *(struct opt_strs *)field = (struct opt_strs){texts, n};
+    } else {
+        *(struct opt_groups *)field = (struct opt_groups){groups, n};
+    }
+}
+
+static void fill(const struct opt *row, void *ctx, struct rng *rng, struct arena *arena)
+{
+    void *field = (char *)ctx + row->offset;
+    switch ((int)row->type) {
+    case OPT_BOOL: *(bool *)field = rng_below(rng, 2) != 0; break;
+    case OPT_I64: *(int64_t *)field = random_int(row, rng); break;
+    case OPT_F64: {
+        double low = row->min < -1e300 ? -1e300 : row->min, high = row->max > 1e300 ? 1e300 : row->max;
+        *(double *)field = low + rng_f64(rng) * (high / 2 - low / 2);
+        break;
+    }
+    case OPT_STR: *(const char **)field = random_text(rng, arena); break;
+    case OPT_DOC: *(const struct doc **)field = random_doc(rng, arena, 3); break;
+    default: fill_list(row, field, rng, arena); break;
+    }
+}
+
+/* Random bodies of every row come out as they went in. */
+START_TEST(random_bodies_round_trip)
+{
+    const struct msg_desc *desc = &msg_table[_i];
+    struct arena arena;
+    struct rng rng;
+    arena_init(&arena);
+    rng_init(&rng, 99, (uint64_t)_i, 0, 0);
+    for (int k = 0; k < 200; k++) {
+        struct buf data = {0}, again = {0};
+        struct msg got;
+        struct err err = {0};
+        arena_reset(&arena);
+        void *body = arena_alloc(&arena, desc->body_size);
+        opt_defaults(desc->options, body, &arena);
+        fill_all(desc->options, body, &rng, &arena);
+        int64_t id = (int64_t)rng_below(&rng, INT64_MAX);
+        msg_encode((enum msg_id)_i, id, body, &data);
+        int rc = msg_decode(data.data, data.size, &arena, &got, &err);
+        if (data.size > desc->max_bytes) {
+            ck_assert_int_eq(rc, ERR_LIMIT);
+        } else {
+            ck_assert_msg(rc == 0, "%s: %s %s", desc->name, err.path, err.text);
+            ck_assert_int_eq(got.id, id);
+            msg_encode(got.type, got.id, got.body, &again);
+            ck_assert_uint_eq(again.size, data.size);
+            ck_assert_mem_eq(again.data, data.data, data.size);
+        }
         buf_fini(&data);
         buf_fini(&again);
     }
@@ -293,6 +423,7 @@ int main(void)
     TCase *tcase = tcase_create("proto");
     tcase_add_test(tcase, messages_round_trip);
     tcase_add_loop_test(tcase, fields_have_rows, 0, MSG_MAX_);
+    tcase_add_loop_test(tcase, random_bodies_round_trip, 0, MSG_MAX_);
     tcase_add_loop_test(tcase, bad_message, 0, (int)(sizeof bad_messages / sizeof bad_messages[0]));
     tcase_add_test(tcase, hostile_corpus);
     tcase_add_test(tcase, job_is_read);
