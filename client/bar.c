@@ -108,7 +108,8 @@ void bar_line(const struct doc *progress, const struct term *term, int width, st
     int64_t step = doc_int(progress, "step", 0);
     int64_t steps = doc_int(progress, "steps", 0);
     double share = steps > 0 ? (double)step / (double)steps : 0;
-    (void)snprintf(text, sizeof(text), "epoch %lld/%lld", (long long)doc_int(progress, "epoch", 0),
+    (void)snprintf(text, sizeof(text), "epoch %lld/%lld",
+                   (long long)doc_int(progress, "epoch", 0) + 1,
                    (long long)doc_int(progress, "epochs", 0));
     add(&parts, 0, "", text);
     (void)snprintf(text, sizeof(text), "%lld/%lld", (long long)step, (long long)steps);
@@ -134,7 +135,7 @@ void bar_epoch(const struct doc *epoch, int64_t epochs, double seconds, const st
                struct buf *out)
 {
     const struct doc *metrics = doc_get(epoch, "metrics");
-    buf_printf(out, "%sepoch %lld", term->bold, (long long)doc_int(epoch, "epoch", 0));
+    buf_printf(out, "%sepoch %lld", term->bold, (long long)doc_int(epoch, "epoch", 0) + 1);
     if (epochs > 0) {
         buf_printf(out, "/%lld", (long long)epochs);
     }

@@ -5,8 +5,8 @@
  * Errors:   none.
  * Lifetime: the caller's.
  *
- * Both are pure functions of a document and a width. What does not fit is left out, the least
- * needed first.
+ * Epochs are counted from 0 in documents and from 1 for people. Both are pure functions of a
+ * document and a width. What does not fit is left out, the least needed first.
  */
 #ifndef CLIENT_BAR_H
 #define CLIENT_BAR_H

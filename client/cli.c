@@ -263,7 +263,9 @@ static void complain(const struct cli *cli, const struct err *err)
     struct buf text = {0};
     bool in_file = cli->job_file.name != NULL && (err->line > 0 || cli->job_file.doc == NULL ||
                                                   job_file_line(&cli->job_file, err->path) > 0);
-    int line = !in_file ? 0 : err->path[0] != '\0' ? job_file_line(&cli->job_file, err->path) : err->line;
+    int line = !in_file               ? 0
+               : err->path[0] != '\0' ? job_file_line(&cli->job_file, err->path)
+                                      : err->line;
     if (cli->options.json) {
         complain_json(err, line);
         return;

@@ -183,7 +183,7 @@ static void add_job(struct show_table *table, const struct doc *job)
     show_cell(table, "%s", doc_str(job, "job", "?"));
     show_cell(table, "%s", doc_str(job, "state", "?"));
     if (progress != NULL) {
-        show_cell(table, "%lld/%lld", (long long)doc_int(progress, "epoch", 0),
+        show_cell(table, "%lld/%lld", (long long)doc_int(progress, "epoch", 0) + 1,
                   (long long)doc_int(progress, "epochs", 0));
     } else {
         show_cell(table, "-");

@@ -212,7 +212,8 @@ static void take_error(const struct msg_error *body, struct err *ret)
     int code = body->code < 0 && body->code > -1000 ? (int)body->code : ERR_INTERNAL;
     const char *text = body->text != NULL ? body->text : err_find(code)->sentence;
     err_set_at(ret, code, body->path != NULL ? body->path : "", "%s", text);
-    ret->line = 0; /* the daemon's line is one of a text that nobody wrote: job_file_line finds the person's */
+    ret->line = 0; /* the daemon's line is one of a text that nobody wrote: job_file_line finds the
+                      person's */
 }
 
 static int understand(const struct msg *msg, struct millrace_answer *ret, struct err *err)

@@ -17,7 +17,7 @@ struct watch {
     const char *job; /* its id once known */
     int64_t epochs, last_epoch, epoch_us, start_us;
     char state[24];
-    char said[200]; /* the last warning: a process that dies again and again says it once */
+    char said[200];     /* the last warning: a process that dies again and again says it once */
     struct arena arena; /* of the last job document */
     const struct doc *over;
 };
@@ -254,7 +254,8 @@ static int result(struct watch *watch, int end, struct err *err)
     }
     int64_t code = doc_int(job, "code", ERR_JOB_FAILED);
     if (code == ERR_CANCELLED) { /* somebody's wish is no fault */
-        stay(watch, watch->cli->term.yellow, watch->job, " is paused; `millrace resume` goes on", "");
+        stay(watch, watch->cli->term.yellow, watch->job, " is paused; `millrace resume` goes on",
+             "");
         return 0;
     }
     return err_set_at(err, code < 0 && code > -1000 ? (int)code : ERR_JOB_FAILED,
@@ -264,7 +265,7 @@ static int result(struct watch *watch, int end, struct err *err)
 
 int run_watch_job(struct cli *cli, const char *job, struct err *err)
 {
-    struct watch watch = {.cli = cli, .job = job, .start_us = clock_us()};
+    struct watch watch = {.cli = cli, .job = job, .start_us = clock_us(), .last_epoch = -1};
     line_init(&watch.line, &cli->term);
     arena_init(&watch.arena);
     int rc = cli_connect(cli, err);

@@ -81,7 +81,7 @@ END_TEST
 static struct doc *progress_doc(struct arena *arena)
 {
     struct doc *doc = NULL;
-    static const char text[] = "{\"epoch\": 3, \"epochs\": 10, \"step\": 124, \"steps\": 157, "
+    static const char text[] = "{\"epoch\": 2, \"epochs\": 10, \"step\": 124, \"steps\": 157, "
                                "\"samples_per_second\": 3210.4, "
                                "\"wait_share\": 0.04, \"workers\": 2, \"eta_seconds\": 32, "
                                "\"metrics\": {\"loss\": 0.1234, "
@@ -176,7 +176,7 @@ END_TEST
 
 START_TEST(keeps_a_line_an_epoch)
 {
-    static const char text[] = "{\"epoch\": 2, \"metrics\": {\"loss\": 0.5, \"accuracy\": 0.75, "
+    static const char text[] = "{\"epoch\": 1, \"metrics\": {\"loss\": 0.5, \"accuracy\": 0.75, "
                                "\"val_loss\": 0.25, \"val_accuracy\": 1}}";
     struct arena arena;
     struct doc *doc = NULL;
