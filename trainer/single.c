@@ -366,11 +366,12 @@ int single_metric_create(const char *class_name, const struct doc *config,
     }
     struct doc *text = doc_new(arena);
     doc_set_str(text, arena, class_name);
-    bool has_options = config && config->type == DOC_MAP && config->n > 0;
+    /* A text such as "accuracy" is resolved by shapes, a class is taken as it is. */
+    bool is_class = class_name[0] >= 'A' && class_name[0] <= 'Z';
     single->labels =
         arena_array(arena, single->widths.rows * single->widths.label_cols, sizeof(float));
     *ret = single;
-    return metric_create(has_options ? named(class_name, config, arena) : text, &setup, arena,
+    return metric_create(is_class ? named(class_name, config, arena) : text, &setup, arena,
                          &single->metric, err);
 }
 

@@ -24,8 +24,9 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     layer->output = layer->inputs[0];
     layer->is_view = true;
     bool plain = o->max_value < 0.0 && o->negative_slope == 0.0 && o->threshold == 0.0;
+    bool is_6 = o->max_value == 6.0 && o->negative_slope == 0.0 && o->threshold == 0.0;
     layer->tail.act = (struct kernel_act){
-        .kind = plain ? KERNEL_ACT_RELU : KERNEL_ACT_RELU_GENERAL,
+        .kind = plain ? KERNEL_ACT_RELU : (is_6 ? KERNEL_ACT_RELU6 : KERNEL_ACT_RELU_GENERAL),
         .alpha = (float)o->negative_slope,
         .max_value = o->max_value < 0.0 ? INFINITY : (float)o->max_value,
         .threshold = (float)o->threshold,

@@ -1,6 +1,3 @@
-#include <math.h>
-
-#include "base/math.h"
 #include "trainer/optimizer/optimizer.h"
 
 struct adam {
@@ -30,10 +27,8 @@ static int slots(const void *opaque, struct optimizer_slot *slots)
 static void update(const void *opaque, struct optimizer_update *u)
 {
     const struct adam *o = opaque;
-    double power_1 = o->beta_1 > 0.0 ? math_pow(o->beta_1, (double)u->step) : 0.0;
-    double power_2 = o->beta_2 > 0.0 ? math_pow(o->beta_2, (double)u->step) : 0.0;
-    double alpha = u->rate * sqrt(1.0 - power_2) / (1.0 - power_1);
-    u->backend->optim->adam(u->param->count, (float)alpha, (float)o->beta_1, (float)o->beta_2,
+    float alpha = optimizer_adam_rate(u, o->beta_1, o->beta_2);
+    u->backend->optim->adam(u->param->count, alpha, (float)o->beta_1, (float)o->beta_2,
                             (float)o->epsilon, u->param->g, u->slots[0], u->slots[1],
                             o->amsgrad ? u->slots[2] : NULL, u->param->w);
 }

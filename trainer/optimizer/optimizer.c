@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/math.h"
 #include "trainer/class_name.h"
 #include "trainer/schedule/schedule.h"
 
@@ -243,6 +244,19 @@ void optimizer_config(const struct optimizer *o, struct doc *map, struct arena *
     struct schedule schedule = o->schedule;
     schedule.constant = schedule.desc ? 0.0 : (double)o->rate;
     schedule_config(&schedule, doc_put(config, arena, "learning_rate"), arena);
+}
+
+float optimizer_power(double beta, int64_t step)
+{
+    double base = (double)(float)beta;
+    return base > 0.0 ? (float)math_pow(base, (double)step) : 0.0F;
+}
+
+float optimizer_adam_rate(const struct optimizer_update *update, double beta_1, double beta_2)
+{
+    float rate = (float)update->rate;
+    return rate * sqrtf(1.0F - optimizer_power(beta_2, update->step)) /
+           (1.0F - optimizer_power(beta_1, update->step));
 }
 
 static void unscale(struct optimizer *o, float by)

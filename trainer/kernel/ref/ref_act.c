@@ -70,7 +70,21 @@ static double relu_general(const struct kernel_act *act, double x)
     if (x >= (double)act->max_value) {
         return (double)act->max_value;
     }
-    return x < (double)act->threshold ? (double)act->alpha * (x - (double)act->threshold) : x;
+    /* At the threshold Keras is below it. */
+    return x > (double)act->threshold ? x : (double)act->alpha * (x - (double)act->threshold);
+}
+
+/* Keras's: the greatest value still has a slope, a threshold other than 0 has none. */
+static double slope_relu_general(const struct kernel_act *act, double x)
+{
+    double threshold = (double)act->threshold;
+    if (x > (double)act->max_value) {
+        return 0.0;
+    }
+    if (x > threshold) {
+        return 1.0;
+    }
+    return x < threshold || threshold == 0.0 ? (double)act->alpha : 0.0;
 }
 
 static double value(const struct kernel_act *act, double x)
@@ -145,7 +159,7 @@ static double slope(const struct kernel_act *act, double x)
     double t;
     switch ((int)act->kind) {
     case KERNEL_ACT_RELU_GENERAL:
-        return x >= (double)act->max_value ? 0.0 : x < (double)act->threshold ? alpha : 1.0;
+        return slope_relu_general(act, x);
     case KERNEL_ACT_LEAKY_RELU: return x > 0.0 ? 1.0 : alpha;
     case KERNEL_ACT_ELU: return x > 0.0 ? 1.0 : alpha * math_exp(x);
     case KERNEL_ACT_CELU: /* Keras: relu(x) + min(0, ...), and at 0 both have a slope */
