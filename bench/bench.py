@@ -47,13 +47,13 @@ class Daemon:
             time.sleep(0.01)
 
     def client(self, *arguments):
-        return [str(self.build / "client" / "millrace"), f"--socket={self.socket}", "--json", *map(str, arguments)]
+        return [str(self.build / "client" / "millrace"), *map(str, arguments), f"--socket={self.socket}", "--json"]
 
     def run(self, *arguments):
         done = subprocess.run(self.client(*arguments), capture_output=True, text=True)
         if done.returncode != 0:
             raise SystemExit(f"bench: {arguments}: {done.stdout}{done.stderr}")
-        return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
+        return json.loads(done.stdout) if done.stdout.strip() else None
 
     def events(self, *arguments):
         """The JSON lines of a watching command, each with the seconds since it was started."""

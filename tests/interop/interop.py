@@ -25,11 +25,6 @@ x = images.astype("float32") * np.float32(request["scale"])
 model = keras.saving.load_model(request["model"])
 answer = {"predictions": model.predict(x, verbose=0).tolist(), "compiled": model.compiled,
           "iterations": int(model.optimizer.iterations) if model.compiled else None}
-if request.get("save"):
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x, np.asarray(request["labels"]), epochs=1, verbose=0)
-    model.save(request["save"])
-    answer["saved"] = model.predict(x, verbose=0).tolist()
 json.dump(answer, sys.stdout)
 """
 
@@ -72,9 +67,16 @@ def worst(a, b):
     return max(abs(x - y) for p, q in zip(a, b) for x, y in zip(p, q))
 
 
-def train(daemon, *arguments):
-    events = [event for _, event in daemon.events("run", ROOT / "examples" / "digits.yaml", *arguments)]
-    job = next(event["job"] for event in reversed(events) if event.get("job"))
+def train(daemon, *arguments, source=None):
+    """Runs the digits; `source` is the job whose model it starts from. Gives what `show` says."""
+    file = ROOT / "examples" / "digits.yaml"
+    if source is not None:
+        text = file.read_text()
+        start, end = text.index("model:\n"), text.index("compile:")
+        file = pathlib.Path(daemon.folder.name) / "again.yaml"
+        file.write_text(f"{text[:start]}model: {{from: {source}}}\n{text[end:]}")
+    events = [event for _, event in daemon.events("run", file, *arguments)]
+    job = next(event["data"]["job"] for event in reversed(events) if event.get("kind") == "state")
     return daemon.run("show", job)
 
 
@@ -84,7 +86,7 @@ def predict(daemon, job):
 
 
 def first_accuracy(job):
-    return (job.get("history") or [{}])[0].get("val_accuracy", 0)
+    return job["history"][0]["metrics"]["val_accuracy"]
 
 
 def main():
@@ -96,16 +98,14 @@ def main():
         daemon.run("dataset", "put", "digits", ROOT / "examples" / "digits")
         job = train(daemon, "--epochs=2")
         ours = predict(daemon, job["job"])
-        request = dict(images=images.hex(), labels=labels, scale=1 / 255, model=job["model"],
-                       save=str(pathlib.Path(daemon.folder.name) / "keras.keras"))
+        request = dict(images=images.hex(), labels=labels, scale=1 / 255, model=job["model"])
         theirs = judge(python, request)
         check("the .keras file opens compiled in Keras", theirs["compiled"])
         check("Keras sees the optimizer's iterations", theirs["iterations"] == job["progress"]["global_step"])
         check(f"Keras predicts the same to 1e-5 ({worst(ours, theirs['predictions']):.2g})", worst(ours, theirs["predictions"]) <= 1e-5)
-        later = train(daemon, "--epochs=1", f"--set=model.from={job['job']}")
-        check("a second job starts from it", first_accuracy(later) >= first_accuracy(job) - 0.005)
-        again = train(daemon, "--epochs=1", f"--set=model.from={request['save']}")
-        check("a job starts from what Keras saved", first_accuracy(again) >= 0.9)
+        later = train(daemon, "--epochs=1", source=job["job"])
+        check(f"a second job starts from it ({first_accuracy(job):.4f}, {first_accuracy(later):.4f})",
+              first_accuracy(later) > first_accuracy(job))
     finally:
         daemon.close()
     print(f"{check.passed} passed, {check.failed} failed")
