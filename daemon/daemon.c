@@ -123,20 +123,17 @@ static bool is_quiet(const struct daemon *daemon)
     return quiet;
 }
 
+/* The store first: what is queued in it still needs the others. */
 static void close_parts(struct daemon *daemon)
 {
-    for (int i = 0; i < 2; i++) {
-        uv_close((uv_handle_t *)&daemon->signals[i], NULL);
-    }
     uv_close((uv_handle_t *)&daemon->tick, NULL);
     http_close(daemon);
     control_close(daemon);
+    store_close(daemon->store);
     jobs_close(daemon);
     upload_close(daemon);
     dataset_close(daemon);
-    store_close(daemon->store);
     notify_close(daemon);
-    daemon->closed = true;
 }
 
 void daemon_stop(struct daemon *daemon)
@@ -171,10 +168,15 @@ static void on_tick(uv_timer_t *timer)
             run_watch(job->run);
         }
     }
-    if (daemon->stopping &&
-        (is_quiet(daemon) ||
-         clock_us() - daemon->stop_us > (daemon->settings->stop_seconds + 10) * 1000000)) {
+    if (daemon->stopping && is_quiet(daemon)) {
         close_parts(daemon);
+    } else if (daemon->stopping &&
+               clock_us() - daemon->stop_us > (daemon->settings->stop_seconds + 10) * 1000000) {
+        log_put(daemon->log, LOG_LEVEL_ERROR,
+                "children or the store do not end; leaving without them",
+                LOG_NUMBER("running", schedule_running(daemon)));
+        daemon->unclean = true;
+        uv_stop(daemon->loop);
     }
 }
 
@@ -246,8 +248,11 @@ int daemon_open(struct daemon *daemon, uv_loop_t *loop, const struct settings *s
     daemon->started_us = clock_us();
     set_limits();
     make_instance(daemon);
+    uv_timer_init(loop, &daemon->tick);
+    daemon->tick.data = daemon;
     int rc = open_parts(daemon, err);
     if (rc < 0) {
+        close_parts(daemon);
         return rc;
     }
     const int numbers[2] = {SIGTERM, SIGINT};
@@ -255,9 +260,9 @@ int daemon_open(struct daemon *daemon, uv_loop_t *loop, const struct settings *s
         uv_signal_init(loop, &daemon->signals[i]);
         daemon->signals[i].data = daemon;
         uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
+        /* Open to the very end, or a second signal would kill us while we save. */
+        uv_unref((uv_handle_t *)&daemon->signals[i]);
     }
-    uv_timer_init(loop, &daemon->tick);
-    daemon->tick.data = daemon;
     uv_timer_start(&daemon->tick, on_tick, TICK_MS, TICK_MS);
     notify_open(daemon);
     jobs_recover(daemon);
@@ -268,8 +273,28 @@ int daemon_open(struct daemon *daemon, uv_loop_t *loop, const struct settings *s
     return 0;
 }
 
+/* The handles of the signals were open to the end; from here on a second signal waits for ever. */
+static void close_loop(struct daemon *daemon)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    for (int i = 0; i < 2; i++) {
+        if (daemon->signals[i].data != NULL) {
+            uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+        }
+    }
+    uv_run(daemon->loop, UV_RUN_DEFAULT);
+    uv_loop_close(daemon->loop);
+}
+
 void daemon_close(struct daemon *daemon)
 {
+    if (!daemon->unclean) {
+        close_loop(daemon);
+    }
     const int fds[] = {daemon->state_fd,   daemon->blobs_fd,   daemon->datasets_fd,
                        daemon->uploads_fd, daemon->jobs_fd,    daemon->run_fd,
                        daemon->lock_fd,    daemon->run_lock_fd};

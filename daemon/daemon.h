@@ -44,7 +44,7 @@ struct daemon {
     int64_t started_us;
     int64_t counters[COUNT_MAX_];
     int64_t stop_us;
-    bool stopping, closed;
+    bool stopping, unclean;
 };
 
 extern const struct counter_desc daemon_counters[COUNT_MAX_];

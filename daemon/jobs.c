@@ -285,6 +285,9 @@ static void free_job(struct job *job)
 
 void jobs_close(struct daemon *daemon)
 {
+    if (daemon->jobs == NULL) {
+        return;
+    }
     while (daemon->jobs->head != NULL) {
         struct job *job = daemon->jobs->head;
         daemon->jobs->head = job->next;

@@ -41,10 +41,9 @@ static int run(const struct settings *settings)
         return err_find(err.code)->exit_status;
     }
     uv_run(&loop, UV_RUN_DEFAULT);
-    uv_loop_close(&loop);
-    log_put(&log, LOG_LEVEL_INFO, "ended", LOG_NUMBER("pid", getpid()));
     daemon_close(&daemon);
-    return 0;
+    log_put(&log, LOG_LEVEL_INFO, "ended", LOG_NUMBER("pid", getpid()));
+    return daemon.unclean ? 1 : 0;
 }
 
 int main(int argc, char **argv)

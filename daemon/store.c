@@ -24,6 +24,7 @@ struct store {
     struct store_list queue; /* under the mutex */
     struct store_list ended; /* under the mutex */
     bool stop;               /* under the mutex */
+    bool ended_for_good;     /* the loop\'s */
     int64_t n_queued;        /* the loop's */
     int64_t last_us;         /* the loop's: when something ended, or the queue began to fill */
     int root_fd;             /* state folder: syncfs */
@@ -257,6 +258,7 @@ void store_close(struct store *store)
     uv_cond_signal(&store->wake);
     uv_mutex_unlock(&store->mutex);
     uv_thread_join(&store->thread);
+    store->ended_for_good = true;
     take_ended(store);
     db_close(store->db);
     close(store->root_fd);
@@ -272,11 +274,15 @@ struct db *store_db(struct store *store)
 
 void store_put(struct store *store, struct store_task *task)
 {
+    if (store->ended_for_good) {
+        task->status = err_set(&task->err, ERR_GONE, "the store is closed");
+        task->done(task);
+        return;
+    }
     if (store->n_queued++ == 0) {
         store->last_us = clock_us();
     }
     uv_mutex_lock(&store->mutex);
-    BUG_ON(store->stop);
     list_put(&store->queue, task);
     uv_cond_signal(&store->wake);
     uv_mutex_unlock(&store->mutex);

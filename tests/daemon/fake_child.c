@@ -25,7 +25,7 @@ static void say(enum msg_id type, const void *body)
 {
     struct err err = {0};
     if (child_send(CHILD_FD, type, body, NULL, &err) < 0) {
-        exit(3);
+        _exit(3);
     }
 }
 
@@ -51,7 +51,7 @@ static void fail(int code, const char *path, const char *text)
 {
     const struct msg_error error = {.code = code, .path = path, .text = text};
     say(MSG_CHILD_FAILED, &error);
-    exit(1);
+    _exit(1);
 }
 
 static void result(struct fake *fake, const char *json)
@@ -59,7 +59,7 @@ static void result(struct fake *fake, const char *json)
     struct doc *doc = NULL;
     struct err err = {0};
     if (doc_read_json(json, strlen(json), &doc_limits_default, &fake->arena, &doc, &err) < 0) {
-        exit(4);
+        _exit(4);
     }
     const struct msg_child_result body = {.result = doc};
     say(MSG_CHILD_RESULT, &body);
@@ -99,7 +99,7 @@ static void listen(struct fake *fake, int ms)
     arena_init(&arena);
     int rc = child_recv(CHILD_FD, ms, &arena, &msg, &fds, &err);
     if (rc == ERR_GONE) {
-        exit(2);
+        _exit(2);
     }
     if (rc >= 0 && msg.type == MSG_CHILD_STOP) {
         fake->stop = true;
@@ -134,7 +134,7 @@ static void save(struct fake *fake, const char *reason)
     if (file_write_atomic(folder, "fake.keras", text, (size_t)n, &err) < 0) {
         const struct msg_child_paused paused = {.code = err.code, .text = err.text};
         say(MSG_CHILD_PAUSED, &paused);
-        exit(0);
+        _exit(0);
     }
     const struct msg_child_checkpoint body = {.file = "fake.keras",
                                               .epoch = 0,
@@ -187,7 +187,7 @@ static void at_step(struct fake *fake)
         const struct msg_child_paused paused = {.code = doc_int(script, "pause_code", ERR_NO_SPACE),
                                                 .text = "made up"};
         say(MSG_CHILD_PAUSED, &paused);
-        exit(0);
+        _exit(0);
     }
     if (fake->step == doc_int(script, "workers_at", -1)) {
         const struct msg_child_workers body = {
@@ -223,7 +223,7 @@ static void train(struct fake *fake)
     }
     if (fake->stop) {
         save(fake, "stop");
-        exit(0);
+        _exit(0);
     }
     const struct msg_child_epoch epoch = {.epoch = 0};
     say(MSG_CHILD_EPOCH, &epoch);
@@ -241,30 +241,30 @@ int main(int argc, char **argv)
     if (child_begin(&err) < 0 ||
         child_recv(CHILD_FD, 10000, &fake.arena, &msg, &fake.fds, &err) < 0 ||
         msg.type != MSG_CHILD_START) {
-        return 5;
+        _exit(5);
     }
     fake.start = *(const struct msg_child_start *)msg.body;
     fake.job = read_doc(&fake, "job");
     fake.script = doc_find(fake.job, "compile.fake");
     if (!strcmp(fake.start.mode, "check")) {
         check(&fake, trainer);
-        return 0;
+        _exit(0);
     }
     if (!strcmp(fake.start.mode, "predict")) {
         result(&fake, "{\"predictions\": [[0.25, 0.75]]}");
-        return 0;
+        _exit(0);
     }
     if (!trainer && doc_bool(fake.script, "worker_dies", false)) {
-        return 9;
+        _exit(9);
     }
     const struct msg_child_ready ready = {.pid = getpid(), .sandbox = "fake"};
     say(MSG_CHILD_READY, &ready);
     if (trainer) {
         train(&fake);
-        return 0;
+        _exit(0);
     }
     while (!fake.stop) {
         listen(&fake, -1);
     }
-    return 0;
+    _exit(0);
 }

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,7 +255,10 @@ START_TEST(full_disk)
     char filler[TEST_PATH + 16];
     fixture_init(&f);
     ck_assert_int_eq(mkdir(f.state_dir, 0700), 0);
-    if (geteuid() != 0 || mount("tmpfs", f.state_dir, "tmpfs", 0, "size=6m") != 0) {
+    /* In a namespace of its own the mount goes with this process, however it ends. */
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", f.state_dir, "tmpfs", 0, "size=6m") != 0) {
         test_skip("a small tmpfs needs root");
         fixture_fini(&f);
         return;
@@ -279,6 +283,14 @@ START_TEST(full_disk)
     fixture_fini(&f);
 }
 END_TEST
+
+static bool saw_garbage(void *arg)
+{
+    const struct msg_none none = {.unused = 0};
+    const struct doc *status = fixture_ask(arg, MSG_STATUS, &none, NULL, 0);
+    const struct doc *counters = doc_get(status, "counters");
+    return doc_int(counters, "garbage", 0) + doc_int(counters, "refusals", 0) >= 2000;
+}
 
 /* Requests in any order and of any kind: 2,000 frames of garbage, and the daemon still serves. */
 START_TEST(garbage_frames)
@@ -310,8 +322,7 @@ START_TEST(garbage_frames)
     }
     const struct msg_none none = {.unused = 0};
     ck_assert_ptr_nonnull(fixture_ask(&f, MSG_PING, &none, NULL, 0));
-    const struct doc *status = fixture_ask(&f, MSG_STATUS, &none, NULL, 0);
-    ck_assert_int_gt(doc_int(doc_get(status, "counters"), "garbage", 0), 500);
+    ck_assert(test_wait(saw_garbage, &f, 20000));
     buf_fini(&good);
     ck_assert_int_eq(fixture_end(&f, SIGTERM), 0);
     fixture_fini(&f);
