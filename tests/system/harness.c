@@ -287,6 +287,7 @@ static void on_message(struct harness *harness, const struct msg *msg)
         outcome->n_epochs++;
     } else if (msg->type == MSG_CHILD_CHECKPOINT) {
         outcome->n_checkpoints++;
+        outcome->checkpoint_step = checkpoint->global_step;
         snprintf(outcome->tensors, sizeof(outcome->tensors), "%s", checkpoint->tensors);
     } else if (msg->type == MSG_CHILD_WORKERS) {
         outcome->wanted = workers->n;

@@ -50,7 +50,7 @@ struct harness_outcome {
     char chain[32];             /* over all batches */
     char tensors[72];           /* of the last checkpoint */
     double accuracy, val_accuracy;
-    int64_t global_step;
+    int64_t global_step, checkpoint_step; /* of the last message of each */
     int n_checkpoints, n_epochs, n_kills, n_stops, n_lost, n_quarantine, n_convicted, n_progress,
         most_workers;
     double wait_share; /* of the last progress message */

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +20,11 @@ pid_t harness_child_spawn(const char *program, const struct msg_child_start *sta
     pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
+        int null_fd =
+            getenv("HARNESS_VERBOSE") == NULL ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+        if (null_fd >= 0) {
+            dup2(null_fd, STDERR_FILENO);
+        }
         if (pair[1] == CHILD_FD || dup2(pair[1], CHILD_FD) == CHILD_FD) {
             execl(path, path, (char *)NULL);
         }

@@ -321,7 +321,7 @@ START_TEST(test_full_disk)
     ck_assert_msg(want.finished, "%s", want.text);
     harness_new_job(&harness);
     close(harness.job_dir_fd);
-    if (mount("tmpfs", harness.job_dir, "tmpfs", 0, "size=8m") != 0) {
+    if (mount("tmpfs", harness.job_dir, "tmpfs", 0, "size=16m") != 0) {
         test_skip("mounting a small file system: %s", strerror(errno));
         harness.job_dir_fd = -1;
         harness_close(&harness);
@@ -329,7 +329,7 @@ START_TEST(test_full_disk)
     }
     harness.job_dir_fd = open(harness.job_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int filler = openat(harness.job_dir_fd, "filler", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    ck_assert_int_eq(posix_fallocate(filler, 0, 5 << 20),
+    ck_assert_int_eq(posix_fallocate(filler, 0, 13 << 20),
                      0); /* room for one checkpoint, not for two */
     struct harness_outcome outcome = *harness_run(&harness);
     ck_assert_msg(outcome.paused, "%s", outcome.text);
