@@ -125,7 +125,8 @@ bool autotune_look(struct autotune *tune, const struct autotune_sample *sample)
     if (sample->steps < STEPS_MIN || sample->row_us <= 0 || sample->window_us <= 0) {
         return false;
     }
-    double wait = (double)sample->wait_us / (double)sample->window_us;
+    /* A wait counts when it ends, so that it may be longer than the window. */
+    double wait = fmin((double)sample->wait_us / (double)sample->window_us, 1);
     tune->n_slow = wait > wait_high ? tune->n_slow + 1 : 0;
     tune->n_fast = wait < wait_low ? tune->n_fast + 1 : 0;
     if (sample->workers < tune->workers || sample->now_us - tune->changed_us < settle_us) {

