@@ -65,7 +65,9 @@ static void store(const struct tensor *t, int64_t i, const struct doc *value)
     case DTYPE_U16: ((uint16_t *)t->data)[i] = (uint16_t)number_of(value); break;
     case DTYPE_I16: ((int16_t *)t->data)[i] = (int16_t)number_of(value); break;
     case DTYPE_I32: ((int32_t *)t->data)[i] = (int32_t)number_of(value); break;
-    case DTYPE_I64: ((int64_t *)t->data)[i] = value->type == DOC_INT ? value->i : (int64_t)number_of(value); break;
+    case DTYPE_I64:
+        ((int64_t *)t->data)[i] = value->type == DOC_INT ? value->i : (int64_t)number_of(value);
+        break;
     case DTYPE_F32: ((float *)t->data)[i] = (float)number_of(value); break;
     case DTYPE_F64: ((double *)t->data)[i] = number_of(value); break;
     case DTYPE_MAX_: break;
@@ -90,7 +92,8 @@ static double load(const struct tensor *t, int64_t i)
 }
 
 /* .npy version 1, C order; dtype and shape are those of the case. */
-static int read_npy(struct golden_case *c, const char *name, void *data, size_t bytes, struct err *err)
+static int read_npy(struct golden_case *c, const char *name, void *data, size_t bytes,
+                    struct err *err)
 {
     struct buf file = {0};
     const char *path = arena_printf(c->arena, "%s/%s", c->folder, name);
@@ -160,8 +163,8 @@ int golden_floats(struct golden_case *c, const struct doc *doc, struct tensor *r
 }
 
 /* The index of the element that is farthest outside its tolerance, or -1. */
-static int64_t farthest(const struct tensor *got, const struct tensor *want, int64_t n, double rtol, double atol,
-                        double *ret_difference)
+static int64_t farthest(const struct tensor *got, const struct tensor *want, int64_t n, double rtol,
+                        double atol, double *ret_difference)
 {
     bool exact = want->dtype != DTYPE_F32 && want->dtype != DTYPE_F64 && want->dtype != DTYPE_U8;
     double worst = -1;
@@ -187,8 +190,8 @@ static int64_t farthest(const struct tensor *got, const struct tensor *want, int
     return at;
 }
 
-bool golden_compare(struct golden_case *c, const char *what, const struct tensor *got, const struct doc *want_doc,
-                    double rtol, double atol)
+bool golden_compare(struct golden_case *c, const char *what, const struct tensor *got,
+                    const struct doc *want_doc, double rtol, double atol)
 {
     struct tensor want;
     struct err err = {0};
@@ -208,8 +211,10 @@ bool golden_compare(struct golden_case *c, const char *what, const struct tensor
     double worst;
     int64_t at = farthest(got, &want, n, rtol, atol, &worst);
     if (at >= 0) {
-        golden_fail(c, "%s: largest difference %.3g at %jd (got %.9g, want %.9g, tolerance %.3g + %.3g |want|)", what,
-                    worst, (intmax_t)at, load(got, at), load(&want, at), atol, rtol);
+        golden_fail(c,
+                    "%s: largest difference %.3g at %jd (got %.9g, want %.9g, tolerance %.3g + "
+                    "%.3g |want|)",
+                    what, worst, (intmax_t)at, load(got, at), load(&want, at), atol, rtol);
     }
     return at < 0;
 }

@@ -17,6 +17,7 @@ struct golden_case {
     const char *name, *kind, *layer, *group;
     const struct doc *doc; /* the whole case */
     const char *folder;    /* for files beside it */
+    const char *backend;   /* of the kernels to run on */
     struct arena *arena;
     double rtol, atol;
     bool expected_error;
@@ -27,6 +28,7 @@ struct golden_class {
     const char *kind;  /* exact */
     const char *layer; /* exact, or NULL = any */
     enum golden_verdict (*run)(struct golden_case *c); /* fills message unless passed */
+    bool on_backends;  /* run for each backend of the kernels */
 };
 
 /* An array of the case: {dtype, shape, data|file}. ERR_UNSUPPORTED for strings, ragged and object arrays. */

@@ -1,4 +1,5 @@
-/* Operations of the pipeline: resizing, cropping, affine maps, augmentation with given parameters, laws of the drawn ones. */
+/* Operations of the pipeline: resizing, cropping, affine maps, augmentation with given parameters,
+ * laws of the drawn ones. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ static bool make_op(struct golden_case *c, struct op *op, enum golden_verdict *v
         *verdict = golden_skip(c, "no such operation yet");
         return false;
     }
-    if (op_make(desc, config != NULL && config->n > 0 ? config : NULL, &names, c->arena, op, &err) < 0) {
+    if (op_make(desc, config != NULL && config->n > 0 ? config : NULL, &names, c->arena, op, &err) <
+        0) {
         *verdict = golden_refused(c, &err);
         return false;
     }
@@ -49,9 +51,10 @@ static bool split_images(struct golden_case *c, const struct doc *input, struct 
     return shape_bytes(&ret->shape, ret->all.dtype, &ret->bytes) == 0;
 }
 
-/* Runs the op on every image, image i with params + i * OP_PARAMS_MAX, and collects a batch like the input. */
-static int run_images(struct golden_case *c, struct op *op, const struct images *in, const float *params,
-                      struct tensor *ret, struct err *err)
+/* Runs the op on every image, image i with params + i * OP_PARAMS_MAX, and collects a batch like
+ * the input. */
+static int run_images(struct golden_case *c, struct op *op, const struct images *in,
+                      const float *params, struct tensor *ret, struct err *err)
 {
     struct op_spec spec = {.dtype = in->all.dtype, .shape = in->shape};
     struct op_scratch scratch = {0};
@@ -59,11 +62,13 @@ static int run_images(struct golden_case *c, struct op *op, const struct images 
     size_t bytes = 0;
     int r = op_check(op, &spec, err);
     for (int64_t i = 0; i < in->n && r == 0; i++) {
-        struct tensor one = {in->all.dtype, in->shape, (unsigned char *)in->all.data + (size_t)i * in->bytes};
+        struct tensor one = {in->all.dtype, in->shape,
+                             (unsigned char *)in->all.data + (size_t)i * in->bytes};
         struct tensor out = {.data = arena_alloc(c->arena, OUT_BYTES_MAX / 64)};
         struct op_key key = {.position = (uint64_t)i, .sample = i};
         static const float none[OP_PARAMS_MAX] = {0};
-        r = op_run_given(op, params != NULL ? params + i * OP_PARAMS_MAX : none, &key, &one, &out, &scratch, err);
+        r = op_run_given(op, params != NULL ? params + i * OP_PARAMS_MAX : none, &key, &one, &out,
+                         &scratch, err);
         if (r == 0 && all == NULL) {
             r = shape_bytes(&out.shape, out.dtype, &bytes);
             all = arena_array(c->arena, (size_t)in->n, bytes + 1);
@@ -96,7 +101,8 @@ static enum golden_verdict run_layer(struct golden_case *c)
     const struct doc *input = doc_get(c->doc, "input");
     bool is_array = input != NULL && input->type == DOC_MAP && doc_get(input, "dtype") != NULL;
     if (!is_array) {
-        return c->expected_error ? golden_fail(c, "was taken, but has to be refused") : golden_skip(c, "no input array");
+        return c->expected_error ? golden_fail(c, "was taken, but has to be refused")
+                                 : golden_skip(c, "no input array");
     }
     if (!split_images(c, input, &in)) {
         return GOLDEN_FAILED;
@@ -108,27 +114,31 @@ static enum golden_verdict run_layer(struct golden_case *c)
     if (c->expected_error) {
         return golden_fail(c, "was taken, but has to be refused");
     }
-    return golden_compare(c, "output", &out, doc_get(c->doc, "expected"), c->rtol, c->atol) ? GOLDEN_PASSED
-                                                                                             : GOLDEN_FAILED;
+    return golden_compare(c, "output", &out, doc_get(c->doc, "expected"), c->rtol, c->atol)
+               ? GOLDEN_PASSED
+               : GOLDEN_FAILED;
 }
 
-/* Fills params of every image from the arrays of `transformation`, whose names are those of the op's parameters. */
+/* Fills params of every image from the arrays of `transformation`, whose names are those of the
+ * op's parameters. */
 static bool given_params(struct golden_case *c, const struct op *op, int64_t n, float *params)
 {
     const struct doc *given = doc_get(doc_get(c->doc, "arrays"), "transformation");
     int at = 0;
-    for (const struct op_param *p = op->desc->params; p != NULL && p->name != NULL; at += p->n, p++) {
+    for (const struct op_param *p = op->desc->params; p != NULL && p->name != NULL;
+         at += p->n, p++) {
         struct tensor values;
         struct err err = {0};
         int64_t count = 0;
         const struct doc *array = doc_get(given, p->name);
-        if (array == NULL || golden_floats(c, array, &values, &err) < 0 || shape_count(&values.shape, &count) < 0 ||
-            count < n * p->n) {
+        if (array == NULL || golden_floats(c, array, &values, &err) < 0 ||
+            shape_count(&values.shape, &count) < 0 || count < n * p->n) {
             golden_fail(c, "parameter '%s' is not in the case", p->name);
             return false;
         }
         for (int64_t i = 0; i < n; i++) {
-            memcpy(params + i * OP_PARAMS_MAX + at, (float *)values.data + i * p->n, (size_t)p->n * sizeof(float));
+            memcpy(params + i * OP_PARAMS_MAX + at, (float *)values.data + i * p->n,
+                   (size_t)p->n * sizeof(float));
         }
     }
     return true;
@@ -155,10 +165,12 @@ static enum golden_verdict run_augment(struct golden_case *c)
         return golden_refused(c, &err);
     }
     const struct doc *images = doc_get(doc_get(c->doc, "expected"), "images");
-    return golden_compare(c, "images", &out, images, c->rtol, c->atol) ? GOLDEN_PASSED : GOLDEN_FAILED;
+    return golden_compare(c, "images", &out, images, c->rtol, c->atol) ? GOLDEN_PASSED
+                                                                       : GOLDEN_FAILED;
 }
 
-/* ---- laws of drawn parameters ---------------------------------------------------------------------------------- */
+/* ---- laws of drawn parameters
+ * ---------------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -167,8 +179,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The README's rule: with R = max - min of the quantiles, mean and std within rtol R + 0.01 R, inner quantiles within
- * 0.05 R; parameters of two values by the mean alone. */
+/* The README's rule: with R = max - min of the quantiles, mean and std within rtol R + 0.01 R,
+ * inner quantiles within 0.05 R; parameters of two values by the mean alone. */
 static bool check_column(struct golden_case *c, const struct doc *column, float *values, int64_t n)
 {
     const struct doc *quantiles = doc_get(column, "quantiles");
@@ -187,11 +199,13 @@ static bool check_column(struct golden_case *c, const struct doc *column, float 
     double deviation = sqrt(fmax(0, square - mean * mean));
     double allowed = c->rtol * range + 0.01 * range;
     if (fabs(mean - doc_float(column, "mean", 0)) > allowed) {
-        golden_fail(c, "mean %.5g, want %.5g within %.3g", mean, doc_float(column, "mean", 0), allowed);
+        golden_fail(c, "mean %.5g, want %.5g within %.3g", mean, doc_float(column, "mean", 0),
+                    allowed);
         return false;
     }
     if (!two_valued && fabs(deviation - doc_float(column, "std", 0)) > allowed) {
-        golden_fail(c, "deviation %.5g, want %.5g within %.3g", deviation, doc_float(column, "std", 0), allowed);
+        golden_fail(c, "deviation %.5g, want %.5g within %.3g", deviation,
+                    doc_float(column, "std", 0), allowed);
         return false;
     }
     qsort(values, (size_t)n, sizeof *values, by_value);
@@ -203,7 +217,8 @@ static bool check_column(struct golden_case *c, const struct doc *column, float 
         double got = (double)values[(int64_t)(at * (double)(n - 1))];
         double want = doc_number(&quantiles->pairs[i].value);
         if (fabs(got - want) > 0.05 * range) {
-            golden_fail(c, "quantile %s is %.5g, want %.5g within %.3g", quantiles->pairs[i].key, got, want, 0.05 * range);
+            golden_fail(c, "quantile %s is %.5g, want %.5g within %.3g", quantiles->pairs[i].key,
+                        got, want, 0.05 * range);
             return false;
         }
     }
@@ -258,12 +273,18 @@ static enum golden_verdict run_accepts(struct golden_case *c)
     return make_op(c, &op, &verdict) ? GOLDEN_PASSED : verdict;
 }
 
-/* ---- the affine map alone --------------------------------------------------------------------------------------- */
+/* ---- the affine map alone
+ * --------------------------------------------------------------------------------------- */
 
 static const struct opt_name fills[] = {
-    {"constant", AFFINE_CONSTANT}, {"reflect", AFFINE_REFLECT}, {"wrap", AFFINE_WRAP}, {"nearest", AFFINE_EDGE}, {NULL, 0},
+    {"constant", AFFINE_CONSTANT},
+    {"reflect", AFFINE_REFLECT},
+    {"wrap", AFFINE_WRAP},
+    {"nearest", AFFINE_EDGE},
+    {NULL, 0},
 };
-static const struct opt_name interpolations[] = {{"nearest", AFFINE_NEAREST}, {"bilinear", AFFINE_BILINEAR}, {NULL, 0}};
+static const struct opt_name interpolations[] = {
+    {"nearest", AFFINE_NEAREST}, {"bilinear", AFFINE_BILINEAR}, {NULL, 0}};
 
 struct affine_config {
     int interpolation, fill_mode;
@@ -298,29 +319,31 @@ static enum golden_verdict run_affine(struct golden_case *c)
     out.dtype = DTYPE_F32;
     out.data = arena_array(c->arena, (size_t)(in.n * each), sizeof(float));
     for (int64_t i = 0; i < in.n; i++) {
-        const struct affine_image image = {in.all.dtype, in.shape.d[0], in.shape.d[1], in.shape.d[2],
+        const struct affine_image image = {in.all.dtype, in.shape.d[0], in.shape.d[1],
+                                           in.shape.d[2],
                                            (unsigned char *)in.all.data + (size_t)i * in.bytes};
         const float *m = (const float *)map.data + (map.shape.rank == 2 ? i * 8 : 0);
         memcpy(affine.m, m, sizeof affine.m);
         affine_run(&affine, &image, (float *)out.data + i * each);
     }
-    return golden_compare(c, "output", &out, doc_get(c->doc, "expected"), c->rtol, c->atol) ? GOLDEN_PASSED
-                                                                                             : GOLDEN_FAILED;
+    return golden_compare(c, "output", &out, doc_get(c->doc, "expected"), c->rtol, c->atol)
+               ? GOLDEN_PASSED
+               : GOLDEN_FAILED;
 }
 
 const struct golden_class golden_image_classes[] = {
-    {"augment", NULL, run_augment},
-    {"distribution", "RandomFlip", run_distribution},
-    {"distribution", "RandomRotation", run_distribution},
-    {"distribution", "RandomTranslation", run_distribution},
-    {"distribution", "RandomZoom", run_distribution},
-    {"accepts", "RandomFlip", run_accepts},
-    {"layer", "RandomRotation", run_layer},
-    {"layer", "RandomTranslation", run_layer},
-    {"layer", "RandomZoom", run_layer},
-    {"layer", "RandomFlip", run_layer},
-    {"layer", "Resizing", run_layer},
-    {"layer", "CenterCrop", run_layer},
-    {"op", "keras.ops.image.affine_transform", run_affine},
-    {NULL, NULL, NULL},
+    {"augment", NULL, run_augment, false},
+    {"distribution", "RandomFlip", run_distribution, false},
+    {"distribution", "RandomRotation", run_distribution, false},
+    {"distribution", "RandomTranslation", run_distribution, false},
+    {"distribution", "RandomZoom", run_distribution, false},
+    {"accepts", "RandomFlip", run_accepts, false},
+    {"layer", "RandomRotation", run_layer, false},
+    {"layer", "RandomTranslation", run_layer, false},
+    {"layer", "RandomZoom", run_layer, false},
+    {"layer", "RandomFlip", run_layer, false},
+    {"layer", "Resizing", run_layer, false},
+    {"layer", "CenterCrop", run_layer, false},
+    {"op", "keras.ops.image.affine_transform", run_affine, false},
+    {NULL, NULL, NULL, false},
 };

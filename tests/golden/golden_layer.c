@@ -1,5 +1,4 @@
-/* Layers: outputs, gradients, states after a call, sequences of calls, laws of dropout. On each
- * backend. */
+/* Layers: outputs, gradients, states after a call, sequences of calls, laws of dropout. */
 #include <stdio.h>
 #include <string.h>
 
@@ -163,15 +162,19 @@ static bool check_output(struct golden_case *c, struct call *call, const float *
     return golden_compare(c, "output", &got, doc_get(c->doc, "expected"), c->rtol, c->atol);
 }
 
-static enum golden_verdict run_on(struct golden_case *c, const char *class_name,
-                                  const struct doc *config, const char *backend)
+static enum golden_verdict run_named(struct golden_case *c, const char *class_name,
+                                     const struct doc *config)
 {
     struct call call = {0};
     struct err err = {0};
+    const struct layer_desc *desc;
+    if (layer_find(class_name, &desc, NULL) < 0) {
+        return golden_skip(c, "no such layer yet");
+    }
     if (read_inputs(c, &call, &err) < 0) {
         return golden_fail(c, "input: %s", err.text);
     }
-    if (single_layer_create(class_name, config, call.shapes, call.n, backend, c->arena,
+    if (single_layer_create(class_name, config, call.shapes, call.n, c->backend, c->arena,
                             &call.single, &err) < 0) {
         return err.code == ERR_UNSUPPORTED && !c->expected_error ? golden_skip(c, "%s", err.text)
                                                                  : golden_refused(c, &err);
@@ -191,27 +194,6 @@ static enum golden_verdict run_on(struct golden_case *c, const char *class_name,
         verdict = good ? GOLDEN_PASSED : GOLDEN_FAILED;
     }
     single_layer_destroy(call.single);
-    return verdict;
-}
-
-static enum golden_verdict run_named(struct golden_case *c, const char *class_name,
-                                     const struct doc *config)
-{
-    static const char *const backends[] = {"ref", "blas", "dnnl"};
-    const struct layer_desc *desc;
-    if (layer_find(class_name, &desc, NULL) < 0) {
-        return golden_skip(c, "no such layer yet");
-    }
-    enum golden_verdict verdict = GOLDEN_PASSED;
-    for (size_t b = 0; b < sizeof backends / sizeof backends[0] && verdict == GOLDEN_PASSED; b++) {
-        if (kernel_find(backends[b])) {
-            verdict = run_on(c, class_name, config, backends[b]);
-        }
-        if (verdict == GOLDEN_FAILED) {
-            size_t used = strlen(c->message);
-            (void)snprintf(c->message + used, sizeof c->message - used, " (%s)", backends[b]);
-        }
-    }
     return verdict;
 }
 
@@ -249,7 +231,7 @@ static enum golden_verdict run_sequence(struct golden_case *c)
         call.shapes[0] = call.in[0].shape;
         call.x[0] = call.in[0].data;
         if (i == 0 && single_layer_create(c->layer, doc_get(c->doc, "config"), call.shapes, 1,
-                                          "ref", c->arena, &call.single, &err) < 0) {
+                                          c->backend, c->arena, &call.single, &err) < 0) {
             return golden_refused(c, &err);
         }
         (void)single_layer_forward(call.single, call.x, true, 1, (int64_t)i);
@@ -282,7 +264,7 @@ static enum golden_verdict run_dropout(struct golden_case *c)
     for (int i = 0; i < N; i++) {
         x[i] = 1.0F;
     }
-    if (single_layer_create(c->layer, doc_get(c->doc, "config"), &shape, 1, "ref", c->arena,
+    if (single_layer_create(c->layer, doc_get(c->doc, "config"), &shape, 1, c->backend, c->arena,
                             &single, &err) < 0) {
         return golden_refused(c, &err);
     }
@@ -302,19 +284,19 @@ static enum golden_verdict run_dropout(struct golden_case *c)
 }
 
 const struct golden_class golden_layer_classes[] = {
-    {"layer", "keras.activations.gelu(approximate=True)", run_gelu},
-    {"sequence", "BatchNormalization", run_sequence},
-    {"distribution", "Dropout", run_dropout},
-    {"layer", "Activation", run_layer},
-    {"layer", "AveragePooling2D", run_layer},
-    {"layer", "BatchNormalization", run_layer},
-    {"layer", "Conv2D", run_layer},
-    {"layer", "Dense", run_layer},
-    {"layer", "Dropout", run_layer},
-    {"layer", "Flatten", run_layer},
-    {"layer", "GlobalAveragePooling2D", run_layer},
-    {"layer", "MaxPooling2D", run_layer},
-    {"layer", "ReLU", run_layer},
-    {"layer", "Softmax", run_layer},
-    {NULL, NULL, NULL},
+    {"layer", "keras.activations.gelu(approximate=True)", run_gelu, true},
+    {"sequence", "BatchNormalization", run_sequence, true},
+    {"distribution", "Dropout", run_dropout, true},
+    {"layer", "Activation", run_layer, true},
+    {"layer", "AveragePooling2D", run_layer, true},
+    {"layer", "BatchNormalization", run_layer, true},
+    {"layer", "Conv2D", run_layer, true},
+    {"layer", "Dense", run_layer, true},
+    {"layer", "Dropout", run_layer, true},
+    {"layer", "Flatten", run_layer, true},
+    {"layer", "GlobalAveragePooling2D", run_layer, true},
+    {"layer", "MaxPooling2D", run_layer, true},
+    {"layer", "ReLU", run_layer, true},
+    {"layer", "Softmax", run_layer, true},
+    {NULL, NULL, NULL, false},
 };

@@ -80,7 +80,7 @@ static enum golden_verdict run_loss(struct golden_case *c)
     if (!t || !p) {
         return golden_skip(c, "no arrays");
     }
-    if (single_loss_run(c->layer, doc_get(c->doc, "config"), t, p, w, "auto", c->arena, &loss,
+    if (single_loss_run(c->layer, doc_get(c->doc, "config"), t, p, w, c->backend, c->arena, &loss,
                         &err) < 0) {
         return golden_refused(c, &err);
     }
@@ -117,8 +117,8 @@ static enum golden_verdict run_refused_loss(struct golden_case *c)
         y_true.data = arena_alloc(c->arena, 4 * sizeof(int64_t));
         class_name = "CategoricalCrossentropy";
     }
-    int r =
-        single_loss_run(class_name, config, &y_true, &y_pred, NULL, "auto", c->arena, &loss, &err);
+    int r = single_loss_run(class_name, config, &y_true, &y_pred, NULL, c->backend, c->arena, &loss,
+                            &err);
     if (r < 0) {
         return golden_refused(c, &err);
     }
@@ -145,7 +145,7 @@ static enum golden_verdict run_metric(struct golden_case *c)
             return golden_skip(c, "no arrays");
         }
         if (i == 0 && single_metric_create(c->layer, doc_get(c->doc, "config"), &t->shape,
-                                           &p->shape, "auto", c->arena, &metric, &err) < 0) {
+                                           &p->shape, c->backend, c->arena, &metric, &err) < 0) {
             return golden_refused(c, &err);
         }
         if (single_metric_update(metric, t, p, w, &value, &err) < 0) {
@@ -162,9 +162,9 @@ static enum golden_verdict run_metric(struct golden_case *c)
 }
 
 const struct golden_class golden_loss_classes[] = {
-    {"loss", "loss", run_refused_loss},
-    {"accepts", "loss", run_refused_loss},
-    {"loss", NULL, run_loss},
-    {"metric", NULL, run_metric},
-    {NULL, NULL, NULL},
+    {"loss", "loss", run_refused_loss, true},
+    {"accepts", "loss", run_refused_loss, true},
+    {"loss", NULL, run_loss, true},
+    {"metric", NULL, run_metric, true},
+    {NULL, NULL, NULL, false},
 };

@@ -13,7 +13,8 @@
 
 enum { FILE_BYTES_MAX = 512 << 20 };
 
-static int load_keras(struct golden_case *c, const char *name, struct keras_file *ret, struct err *err)
+static int load_keras(struct golden_case *c, const char *name, struct keras_file *ret,
+                      struct err *err)
 {
     int fd = open(arena_printf(c->arena, "%s/%s", c->folder, name), O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
@@ -38,14 +39,16 @@ static int take_weights(struct model *model, const struct keras_file *file, stru
         }
         if (from == NULL || from->dtype != t->dtype || !shape_equal(&from->shape, &t->shape) ||
             shape_bytes(&t->shape, t->dtype, &bytes) < 0) {
-            return err_set(err, ERR_SHAPE, "tensor '%s' is not in the file as it should be", t->h5_path);
+            return err_set(err, ERR_SHAPE, "tensor '%s' is not in the file as it should be",
+                           t->h5_path);
         }
         memcpy(t->data, from->data, bytes);
     }
     return 0;
 }
 
-/* "mse", "SparseCategoricalCrossentropy(from_logits=True)" -> a name or {Name: {from_logits: true}}. */
+/* "mse", "SparseCategoricalCrossentropy(from_logits=True)" -> a name or {Name: {from_logits:
+ * true}}. */
 static void put_loss(struct golden_case *c, struct doc *compile, const char *text)
 {
     const char *bracket = strchr(text, '(');
@@ -55,7 +58,8 @@ static void put_loss(struct golden_case *c, struct doc *compile, const char *tex
         return;
     }
     doc_set_map(loss);
-    struct doc *options = doc_put(loss, c->arena, arena_strndup(c->arena, text, (size_t)(bracket - text)));
+    struct doc *options =
+        doc_put(loss, c->arena, arena_strndup(c->arena, text, (size_t)(bracket - text)));
     doc_set_map(options);
     doc_put_bool(options, c->arena, "from_logits", strstr(bracket, "from_logits=True") != NULL);
 }
@@ -68,14 +72,16 @@ static const struct doc *compile_doc(struct golden_case *c)
     doc_set_map(compile);
     struct doc *named = doc_put(compile, c->arena, "optimizer");
     doc_set_map(named);
-    doc_copy(doc_put(named, c->arena, doc_str(optimizer, "class", "")), c->arena, doc_get(optimizer, "config"));
+    doc_copy(doc_put(named, c->arena, doc_str(optimizer, "class", "")), c->arena,
+             doc_get(optimizer, "config"));
     put_loss(c, compile, doc_str(config, "loss", ""));
     return compile;
 }
 
 static struct model_input input_of(const char *name, const struct tensor *batch)
 {
-    struct model_input input = {.name = name, .dtype = batch->dtype, .shape = {.rank = batch->shape.rank - 1}};
+    struct model_input input = {
+        .name = name, .dtype = batch->dtype, .shape = {.rank = batch->shape.rank - 1}};
     memcpy(input.shape.d, batch->shape.d + 1, sizeof input.shape.d - sizeof input.shape.d[0]);
     return input;
 }
@@ -140,13 +146,14 @@ static int open_training(struct golden_case *c, struct training *t, struct err *
                                     .n_inputs = 1,
                                     .label = &label,
                                     .batch_rows = doc_int(c->doc, "batch_size", 8),
-                                    .backend = "auto",
+                                    .backend = c->backend,
                                     .threads = 1};
     r = model_compile(&options, c->arena, &t->model, err);
     return r < 0 ? r : take_weights(t->model, &file, err);
 }
 
-static bool check_step(struct golden_case *c, struct training *t, int64_t step, double want, double atol)
+static bool check_step(struct golden_case *c, struct training *t, int64_t step, double want,
+                       double atol)
 {
     struct err err = {0};
     int64_t batch = doc_int(c->doc, "batch_size", 8);
@@ -160,7 +167,8 @@ static bool check_step(struct golden_case *c, struct training *t, int64_t step, 
     }
     double got = model_loss_of_step(t->model);
     if (fabs(got - want) > atol + c->rtol * fabs(want)) {
-        golden_fail(c, "step %jd: loss %.9g, want %.9g within %.3g", (intmax_t)step, got, want, atol);
+        golden_fail(c, "step %jd: loss %.9g, want %.9g within %.3g", (intmax_t)step, got, want,
+                    atol);
         return false;
     }
     return true;
@@ -189,7 +197,8 @@ static bool check_weights(struct golden_case *c, struct training *t)
     struct golden_member *final;
     int n_final, n;
     struct err err = {0};
-    if (golden_npz(c, doc_str(doc_get(c->doc, "files"), "final_weights", ""), &final, &n_final, &err) < 0) {
+    if (golden_npz(c, doc_str(doc_get(c->doc, "files"), "final_weights", ""), &final, &n_final,
+                   &err) < 0) {
         golden_fail(c, "%s", err.text);
         return false;
     }
@@ -222,9 +231,10 @@ static bool check_weights(struct golden_case *c, struct training *t)
         double atol = doc_float(atols, key, c->atol);
         for (int64_t k = 0; k < count; k++) {
             double got = (double)((const float *)tensors[i].data)[k];
-            double want = (double)((const float *)final[at].array.data)[k];
+            double want = (double)((const float *) final[at].array.data)[k];
             if (!(fabs(got - want) <= atol + c->rtol * fabs(want))) {
-                golden_fail(c, "final %s: %.9g at %jd, want %.9g within %.3g", key, got, (intmax_t)k, want, atol);
+                golden_fail(c, "final %s: %.9g at %jd, want %.9g within %.3g", key, got,
+                            (intmax_t)k, want, atol);
                 return false;
             }
         }
@@ -244,7 +254,8 @@ static enum golden_verdict run_training(struct golden_case *c)
         return absent ? golden_skip(c, "%s", err.text) : golden_refused(c, &err);
     }
     const struct doc *losses = doc_get(doc_get(doc_get(c->doc, "arrays"), "loss_per_step"), "data");
-    const struct doc *atols = doc_get(doc_get(doc_get(c->doc, "arrays"), "loss_atol_per_step"), "data");
+    const struct doc *atols =
+        doc_get(doc_get(doc_get(c->doc, "arrays"), "loss_atol_per_step"), "data");
     bool good = losses != NULL;
     for (size_t i = 0; good && i < losses->n; i++) {
         double atol = atols != NULL && i < atols->n ? doc_number(&atols->items[i]) : 1e-5;
@@ -263,30 +274,35 @@ static enum golden_verdict run_file(struct golden_case *c)
     struct training t = {0};
     const char *name = doc_str(doc_get(c->doc, "files"), "keras", NULL);
     const struct doc *input = doc_get(c->doc, "input");
-    if (name == NULL || input == NULL || doc_get(input, "dtype") == NULL || golden_array(c, input, &x, &err) < 0) {
+    if (name == NULL || input == NULL || doc_get(input, "dtype") == NULL ||
+        golden_array(c, input, &x, &err) < 0) {
         return golden_skip(c, "several inputs, or texts");
     }
     if (load_keras(c, name, &file, &err) < 0) {
         return golden_refused(c, &err);
     }
     struct model_input in = input_of("x", &x);
-    struct model_options options = {.model = file.config, .inputs = &in, .n_inputs = 1, .batch_rows = row_count(&x),
-                                    .backend = "auto", .threads = 1};
+    struct model_options options = {.model = file.config,
+                                    .inputs = &in,
+                                    .n_inputs = 1,
+                                    .batch_rows = row_count(&x),
+                                    .backend = c->backend,
+                                    .threads = 1};
     int r = model_compile(&options, c->arena, &t.model, &err);
     if (r == ERR_UNSUPPORTED || r == ERR_UNKNOWN) {
         return golden_skip(c, "%s", err.text);
     }
     t.holdout = &x;
     r = r < 0 ? r : take_weights(t.model, &file, &err);
-    enum golden_verdict verdict = r < 0                       ? golden_refused(c, &err)
+    enum golden_verdict verdict = r < 0                     ? golden_refused(c, &err)
                                   : check_prediction(c, &t) ? GOLDEN_PASSED
-                                                              : GOLDEN_FAILED;
+                                                            : GOLDEN_FAILED;
     model_destroy(t.model);
     return verdict;
 }
 
 const struct golden_class golden_model_classes[] = {
-    {"training", "Model", run_training},
-    {"file", "Model", run_file},
-    {NULL, NULL, NULL},
+    {"training", "Model", run_training, true},
+    {"file", "Model", run_file, true},
+    {NULL, NULL, NULL, false},
 };

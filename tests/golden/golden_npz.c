@@ -13,13 +13,15 @@ static int read_header(const char *header, enum dtype *ret_dtype, struct shape *
     static const struct {
         const char *descr;
         enum dtype dtype;
-    } dtypes[] = {{"|u1", DTYPE_U8},   {"|b1", DTYPE_BOOL}, {"<f4", DTYPE_F32}, {"<f8", DTYPE_F64},
+    } dtypes[] = {{"|u1", DTYPE_U8},  {"|b1", DTYPE_BOOL}, {"<f4", DTYPE_F32}, {"<f8", DTYPE_F64},
                   {"<i4", DTYPE_I32}, {"<i8", DTYPE_I64},  {"|i1", DTYPE_I8}};
     const char *descr = strstr(header, "'descr': '");
     const char *shape = strstr(header, "'shape': (");
     int found = -1;
     for (size_t i = 0; descr != NULL && i < sizeof dtypes / sizeof dtypes[0]; i++) {
-        found = strncmp(descr + 10, dtypes[i].descr, 3) == 0 && descr[13] == '\'' ? (int)dtypes[i].dtype : found;
+        found = strncmp(descr + 10, dtypes[i].descr, 3) == 0 && descr[13] == '\''
+                    ? (int)dtypes[i].dtype
+                    : found;
     }
     if (found < 0 || shape == NULL) {
         return -1;
@@ -40,7 +42,8 @@ static int read_header(const char *header, enum dtype *ret_dtype, struct shape *
 }
 
 /* 1 if the member is an array of numbers. */
-static int parse_npy(struct golden_case *c, const unsigned char *data, size_t size, struct tensor *ret)
+static int parse_npy(struct golden_case *c, const unsigned char *data, size_t size,
+                     struct tensor *ret)
 {
     size_t header = size >= 10 ? 10 + (size_t)data[8] + ((size_t)data[9] << 8) : size + 1;
     size_t bytes = 0;
@@ -48,8 +51,8 @@ static int parse_npy(struct golden_case *c, const unsigned char *data, size_t si
         return 0;
     }
     const char *text = arena_strndup(c->arena, (const char *)data + 10, header - 10);
-    if (read_header(text, &ret->dtype, &ret->shape) < 0 || shape_bytes(&ret->shape, ret->dtype, &bytes) < 0 ||
-        header + bytes != size) {
+    if (read_header(text, &ret->dtype, &ret->shape) < 0 ||
+        shape_bytes(&ret->shape, ret->dtype, &bytes) < 0 || header + bytes != size) {
         return 0;
     }
     ret->data = arena_alloc(c->arena, bytes + 1);
@@ -57,15 +60,18 @@ static int parse_npy(struct golden_case *c, const unsigned char *data, size_t si
     return 1;
 }
 
-int golden_npz(struct golden_case *c, const char *file, struct golden_member **ret, int *ret_n, struct err *err)
+int golden_npz(struct golden_case *c, const char *file, struct golden_member **ret, int *ret_n,
+               struct err *err)
 {
     struct golden_member *members = arena_array(c->arena, MEMBERS_MAX, sizeof *members);
     struct archive *archive = archive_read_new();
     struct archive_entry *entry;
     int n = 0;
     archive_read_support_format_zip_seekable(archive);
-    int r = archive_read_open_filename(archive, arena_printf(c->arena, "%s/%s", c->folder, file), 1 << 16);
-    while (r == ARCHIVE_OK && (r = archive_read_next_header(archive, &entry)) == ARCHIVE_OK && n < MEMBERS_MAX) {
+    int r = archive_read_open_filename(archive, arena_printf(c->arena, "%s/%s", c->folder, file),
+                                       1 << 16);
+    while (r == ARCHIVE_OK && (r = archive_read_next_header(archive, &entry)) == ARCHIVE_OK &&
+           n < MEMBERS_MAX) {
         int64_t size = archive_entry_size(entry);
         const char *name = archive_entry_pathname(entry);
         size_t length = strlen(name);

@@ -162,8 +162,8 @@ static enum golden_verdict run_optimizer(struct golden_case *c)
     if (read_params(c, &run, &err) < 0) {
         return golden_fail(c, "arrays: %s", err.text);
     }
-    if (optimizer_create(named(c), run.params, run.n, kernel_find("auto"), c->arena, &run.optimizer,
-                         &err) < 0) {
+    if (optimizer_create(named(c), run.params, run.n, kernel_find(c->backend), c->arena,
+                         &run.optimizer, &err) < 0) {
         return golden_refused(c, &err);
     }
     if (c->expected_error) {
@@ -206,8 +206,8 @@ static enum golden_verdict run_schedule(struct golden_case *c)
 }
 
 const struct golden_class golden_optim_classes[] = {
-    {"optimizer", NULL, run_optimizer},
-    {"accepts", "SGD", run_optimizer},
-    {"schedule", NULL, run_schedule},
-    {NULL, NULL, NULL},
+    {"optimizer", NULL, run_optimizer, true},
+    {"accepts", "SGD", run_optimizer, true},
+    {"schedule", NULL, run_schedule, false},
+    {NULL, NULL, NULL, false},
 };

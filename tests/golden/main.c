@@ -1,4 +1,8 @@
-/* millrace-golden DIR... - runs every case below the folders and closes with `N passed, N failed, N skipped`. */
+/* golden DIR... - runs every case below the folders and closes with `N passed, N failed, N
+ * skipped`.
+ *
+ * A case that computes with kernels runs on every backend, or on the one given, and passes if it
+ * does on each. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,8 +12,10 @@
 
 #include "base/file.h"
 #include "tests/golden/golden.h"
+#include "trainer/kernel/kernel.h"
 
-enum { CASE_MAX_BYTES = 256 << 20, CLASSES_MAX = 512, DEPTH_MAX = 16 };
+enum { CASE_MAX_BYTES = 256 << 20, CLASSES_MAX = 512, DEPTH_MAX = 16, PATH_BYTES = 4096 };
+enum { EXIT_USAGE = 2, EXIT_SKIPPED = 77 };
 
 struct tally {
     char key[96]; /* "layer Conv2D" */
@@ -19,19 +25,22 @@ struct run {
     long n[3];
     int n_tallies;
     struct tally tallies[CLASSES_MAX];
-    const char *only; /* a part of the name, or NULL */
+    const char *only;    /* a part of the name, or NULL */
+    const char *backend; /* the one to run on, or NULL */
     bool verbose;
 };
 
 static const struct golden_class *const families[] = {
-    golden_image_classes, golden_layer_classes, golden_loss_classes, golden_optim_classes, golden_model_classes,
+    golden_image_classes, golden_layer_classes, golden_loss_classes,
+    golden_optim_classes, golden_model_classes,
 };
 
 static const struct golden_class *find_class(const struct golden_case *c)
 {
     for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
         for (const struct golden_class *k = families[f]; k->kind != NULL; k++) {
-            if (strcmp(k->kind, c->kind) == 0 && (k->layer == NULL || strcmp(k->layer, c->layer) == 0)) {
+            if (strcmp(k->kind, c->kind) == 0 &&
+                (k->layer == NULL || strcmp(k->layer, c->layer) == 0)) {
                 return k;
             }
         }
@@ -62,7 +71,31 @@ static const char *text_of(const struct doc *doc, const char *key)
     return doc_str(doc, key, "");
 }
 
-static void run_case(struct run *run, const char *folder, const struct doc *doc, struct arena *arena)
+static enum golden_verdict run_on_backends(const struct run *run, const struct golden_class *class,
+                                           struct golden_case *c)
+{
+    static const char *const backends[] = {"ref", "blas", "dnnl"};
+    enum golden_verdict verdict = GOLDEN_PASSED;
+    if (!class->on_backends) {
+        return class->run(c);
+    }
+    for (size_t b = 0; b < sizeof backends / sizeof backends[0] && verdict == GOLDEN_PASSED; b++) {
+        bool wanted = run->backend == NULL || strcmp(run->backend, backends[b]) == 0;
+        if (!wanted || kernel_find(backends[b]) == NULL) {
+            continue;
+        }
+        c->backend = backends[b];
+        verdict = class->run(c);
+        if (verdict == GOLDEN_FAILED) {
+            size_t used = strlen(c->message);
+            (void)snprintf(c->message + used, sizeof c->message - used, " (%s)", backends[b]);
+        }
+    }
+    return verdict;
+}
+
+static void run_case(struct run *run, const char *folder, const struct doc *doc,
+                     struct arena *arena)
 {
     const struct doc *tolerance = doc_get(doc, "tolerance");
     struct golden_case c = {
@@ -81,12 +114,19 @@ static void run_case(struct run *run, const char *folder, const struct doc *doc,
         return;
     }
     const struct golden_class *class = find_class(&c);
-    enum golden_verdict verdict = class != NULL ? class->run(&c) : golden_skip(&c, "no such part yet");
+    enum golden_verdict verdict =
+        class != NULL ? run_on_backends(run, class, &c) : golden_skip(&c, "no such part yet");
     static const char *const words[] = {"passed", "FAILED", "skipped"};
     if (verdict != GOLDEN_PASSED || run->verbose) {
         printf("%s  %s  (%s %s): %s\n", words[verdict], c.name, c.kind, c.layer, c.message);
     }
     count(run, &c, verdict);
+}
+
+static void fail_path(struct run *run, const char *path, const char *why)
+{
+    printf("FAILED  %s: %s\n", path, why);
+    run->n[GOLDEN_FAILED]++;
 }
 
 static void run_file(struct run *run, const char *folder, const char *path)
@@ -102,9 +142,11 @@ static void run_file(struct run *run, const char *folder, const char *path)
     int r = file_read(AT_FDCWD, path, CASE_MAX_BYTES, &text, &err);
     r = r < 0 ? r : doc_read_json(text.data, text.size, &limits, &arena, &doc, &err);
     if (r < 0) {
-        printf("FAILED  %s: %s\n", path, err.text);
-        run->n[GOLDEN_FAILED]++;
-    } else if (doc->type == DOC_MAP && doc_get(doc, "kind") != NULL && doc_get(doc, "name") != NULL) {
+        char why[1024];
+        err_format(&err, why, sizeof why);
+        fail_path(run, path, why);
+    } else if (doc->type == DOC_MAP && doc_get(doc, "kind") != NULL &&
+               doc_get(doc, "name") != NULL) {
         run_case(run, folder, doc, &arena);
     }
     arena_fini(&arena);
@@ -116,6 +158,12 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+static bool is_case_name(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 5 && strcmp(name + length - 5, ".json") == 0 && strcmp(name, "INDEX.json") != 0;
+}
+
 /* 0, or -1 if the folder cannot be read. */
 static int run_folder(struct run *run, const char *folder, int depth)
 {
@@ -123,16 +171,19 @@ static int run_folder(struct run *run, const char *folder, int depth)
     int n = scandir(folder, &names, NULL, by_name);
     for (int i = 0; i < n; i++) {
         const char *name = names[i]->d_name;
-        char path[4096];
+        char path[PATH_BYTES];
         struct stat st;
-        size_t length = strlen(name);
-        snprintf(path, sizeof path, "%s/%s", folder, name);
-        if (name[0] != '.' && stat(path, &st) == 0) {
-            if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX) {
-                run_folder(run, path, depth + 1);
-            } else if (length > 5 && strcmp(name + length - 5, ".json") == 0 && strcmp(name, "INDEX.json") != 0) {
-                run_file(run, folder, path);
+        bool fits = snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path;
+        if (name[0] == '.') {
+            /* hidden */
+        } else if (!fits || stat(path, &st) < 0) {
+            fail_path(run, path, "cannot be read");
+        } else if (S_ISDIR(st.st_mode)) {
+            if (depth == DEPTH_MAX || run_folder(run, path, depth + 1) < 0) {
+                fail_path(run, path, "a folder that cannot be read, or lies too deep");
             }
+        } else if (is_case_name(name)) {
+            run_file(run, folder, path);
         }
         free(names[i]);
     }
@@ -155,32 +206,85 @@ static void print_tallies(struct run *run)
     }
 }
 
+/* A folder or a single case; -1 if there is none such. */
+static int run_path(struct run *run, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        const char *slash = strrchr(path, '/');
+        char folder[PATH_BYTES];
+        (void)snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path) : 1,
+                       slash != NULL ? path : ".");
+        run_file(run, folder, path);
+        return 0;
+    }
+    return run_folder(run, path, 0);
+}
+
+/* The folder of Keras's answers beside the repository; without it the test is skipped. */
+static int run_shared(struct run *run)
+{
+    const char *given = getenv("MILLRACE_SHARED");
+    char folder[PATH_BYTES];
+    struct stat st;
+    (void)snprintf(folder, sizeof folder, "%s/golden",
+                   given != NULL ? given : GOLDEN_SOURCE_ROOT "/../shared");
+    if (stat(folder, &st) < 0) {
+        printf("SKIP: no ../shared/golden beside the sources\n");
+        return EXIT_SKIPPED;
+    }
+    return run_path(run, folder) < 0 ? EXIT_USAGE : 0;
+}
+
+/* 0, or an exit status. */
+static int run_argument(struct run *run, const char *argument, int *n_paths)
+{
+    if (strcmp(argument, "--verbose") == 0) {
+        run->verbose = true;
+    } else if (strncmp(argument, "--only=", 7) == 0) {
+        run->only = argument + 7;
+    } else if (strncmp(argument, "--backend=", 10) == 0) {
+        run->backend = argument + 10;
+        if (kernel_find(run->backend) == NULL) {
+            fprintf(stderr, "golden: there is no backend '%s' here\n", run->backend);
+            return EXIT_USAGE;
+        }
+    } else if (strcmp(argument, "--shared") == 0) {
+        ++*n_paths;
+        return run_shared(run);
+    } else if (argument[0] == '-') {
+        return EXIT_USAGE;
+    } else {
+        ++*n_paths;
+        if (run_path(run, argument) < 0) {
+            fprintf(stderr, "golden: cannot read '%s'\n", argument);
+            return EXIT_USAGE;
+        }
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct run *run = calloc(1, sizeof *run);
-    int missing = run == NULL;
-    int n_folders = 0;
-    for (int i = 1; i < argc && run != NULL; i++) {
-        if (strcmp(argv[i], "--verbose") == 0) {
-            run->verbose = true;
-        } else if (strncmp(argv[i], "--only=", 7) == 0) {
-            run->only = argv[i] + 7;
-        } else {
-            n_folders++;
-            if (run_folder(run, argv[i], 0) < 0) {
-                fprintf(stderr, "golden: cannot read '%s'\n", argv[i]);
-                missing = 1;
-            }
-        }
+    int status = run == NULL ? EXIT_USAGE : 0;
+    int n_paths = 0;
+    for (int i = 1; i < argc && status == 0; i++) {
+        status = run_argument(run, argv[i], &n_paths);
     }
-    if (missing != 0 || n_folders == 0) {
-        fprintf(stderr, "usage: millrace-golden [--verbose] [--only=PART] DIR...\n");
+    if (status == EXIT_SKIPPED) {
         free(run);
-        return 2;
+        return status;
+    }
+    if (status != 0 || n_paths == 0) {
+        fprintf(stderr, "usage: golden [--verbose] [--only=PART] [--backend=ref|blas|dnnl] "
+                        "DIR|FILE|--shared...\n");
+        free(run);
+        return EXIT_USAGE;
     }
     print_tallies(run);
     printf("\n%ld passed, %ld failed, %ld skipped\n", run->n[0], run->n[1], run->n[2]);
-    int status = run->n[GOLDEN_FAILED] > 0 || run->n[GOLDEN_PASSED] == 0;
+    status = run->n[GOLDEN_FAILED] > 0 || run->n[GOLDEN_PASSED] == 0;
     free(run);
     return status;
 }
