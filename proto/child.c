@@ -41,6 +41,7 @@ static int send_datagram(int fd, const struct buf *data, const struct child_fds 
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     if (fds != NULL && fds->n > 0) {
         size_t bytes = sizeof(int) * (size_t)fds->n;
+        memset(&control, 0, sizeof control);
         message.msg_control = control.bytes;
         message.msg_controllen = CMSG_SPACE(bytes);
         struct cmsghdr *c = CMSG_FIRSTHDR(&message);

@@ -51,6 +51,7 @@ static void send_raw(const void *data, size_t size, int n_fds)
     memcpy(&iov.iov_base, &data, sizeof(data));
     iov.iov_base = size > 0 ? iov.iov_base : bytes;
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    memset(&control, 0, sizeof(control));
     if (n_fds > 0) {
         message.msg_control = control.bytes;
         message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n_fds);
