@@ -118,7 +118,7 @@ int job_file_line(const struct job_file *file, const char *path)
     memcpy(part, path, n + 1);
     while (n > 0) {
         const struct doc *node = doc_find(file->doc, part);
-        if (node != NULL) {
+        if (node != NULL && node->line > 0) { /* --set puts in what stands in no line */
             return (int)node->line;
         }
         n--;

@@ -34,8 +34,11 @@ static int find_program(const char *given, const char *beside, char path[PATH_MA
         (void)snprintf(path, PATH_MAX, "%s", given);
         return access(path, X_OK) == 0 ? 0 : err_errno(err, errno, "run '%s'", given);
     }
-    (void)snprintf(self, sizeof(self), "%.*s", n > 0 ? (int)n : PATH_MAX - 1,
-                   n > 0 ? self : beside);
+    if (n > 0) {
+        self[n] = '\0';
+    } else {
+        (void)snprintf(self, sizeof(self), "%s", beside);
+    }
     char *slash = strrchr(self, '/');
     if (slash != NULL) {
         *slash = '\0';

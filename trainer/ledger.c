@@ -58,7 +58,7 @@ static int put(struct ledger *ledger, const struct ledger_record *record, const 
     }
     size_t size = sizeof(*record) + record->n_ids * sizeof(int64_t);
     memcpy(ledger->record, record, sizeof(*record));
-    if (record->n_ids > 0) {
+    if (ids != NULL && record->n_ids > 0) {
         memcpy(ledger->record + sizeof(*record), ids, record->n_ids * sizeof(int64_t));
     }
     return file_write_all(ledger->fd, ledger->record, size, err);

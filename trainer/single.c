@@ -310,7 +310,7 @@ int single_loss_run(const char *class_name, const struct doc *config, const stru
                     struct err *err)
 {
     struct loss *loss;
-    struct widths widths;
+    struct widths widths = {0};
     int r = find_widths(&y_true->shape, &y_pred->shape, &widths, err);
     r = r < 0 ? r : check_weight(sample_weight, widths.rows, err);
     if (r < 0) {
@@ -379,7 +379,7 @@ int single_metric_update(struct single_metric *single, const struct tensor *y_tr
                          const struct tensor *y_pred, const struct tensor *sample_weight,
                          double *ret_value, struct err *err)
 {
-    struct widths widths;
+    struct widths widths = {0};
     int r = find_widths(&y_true->shape, &y_pred->shape, &widths, err);
     r = r < 0 ? r : check_weight(sample_weight, widths.rows, err);
     if (r < 0) {
