@@ -1,0 +1,104 @@
+/* Gradients of every loss against finite differences. */
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "tests/test.h"
+#include "trainer/loss/loss.h"
+#include "trainer/single.h"
+
+static const struct loss_case {
+    const char *loss, *config;
+    bool sparse, probabilities;
+} cases[] = {
+    {"MeanSquaredError", "{}", false, false},
+    {"MeanSquaredError", "{\"reduction\": \"sum\"}", false, false},
+    {"BinaryCrossentropy", "{}", false, true},
+    {"BinaryCrossentropy", "{\"from_logits\": true, \"label_smoothing\": 0.1}", false, false},
+    {"CategoricalCrossentropy", "{\"label_smoothing\": 0.1}", false, true},
+    {"CategoricalCrossentropy", "{\"from_logits\": true}", false, false},
+    {"SparseCategoricalCrossentropy", "{}", true, true},
+    {"SparseCategoricalCrossentropy", "{\"from_logits\": true, \"ignore_class\": 1}", true, false},
+};
+enum { N_CASES = sizeof(cases) / sizeof(cases[0]), ROWS = 4, COLS = 3 };
+
+static struct arena arena;
+
+static double run(const struct loss_case *row, float *pred, float *grad)
+{
+    static const int64_t labels[ROWS] = {2, 1, 0, 2};
+    static const float targets[ROWS * COLS] = {0.2F, 0.5F, 0.3F, 0, 1, 0, 1, 0, 0, 0, 0.3F, 0.7F};
+    static const float weights[ROWS] = {1.0F, 0.5F, 2.0F, 0.25F};
+    struct tensor y_true = {row->sparse ? DTYPE_I64 : DTYPE_F32,
+                            {.rank = row->sparse ? 1 : 2, .d = {ROWS, COLS}},
+                            NULL};
+    struct tensor y_pred = {DTYPE_F32, {.rank = 2, .d = {ROWS, COLS}}, pred};
+    struct tensor weight = {DTYPE_F32, {.rank = 1, .d = {ROWS}}, NULL};
+    struct single_loss loss;
+    struct doc *config;
+    struct err err = {0};
+    y_true.data = arena_alloc(&arena, sizeof(labels) + sizeof(targets));
+    weight.data = arena_alloc(&arena, sizeof(weights));
+    memcpy(y_true.data, row->sparse ? (const void *)labels : (const void *)targets,
+           row->sparse ? sizeof(labels) : sizeof(targets));
+    memcpy(weight.data, weights, sizeof(weights));
+    ck_assert_int_eq(
+        doc_read_json(row->config, strlen(row->config), &doc_limits_default, &arena, &config, &err),
+        0);
+    int r =
+        single_loss_run(row->loss, config, &y_true, &y_pred, &weight, "auto", &arena, &loss, &err);
+    ck_assert_msg(r == 0, "%s: %s", err.path, err.text);
+    if (grad) {
+        memcpy(grad, loss.grad, sizeof(float) * ROWS * COLS);
+    }
+    return loss.value;
+}
+
+START_TEST(matches_differences)
+{
+    const struct loss_case *row = &cases[_i];
+    float pred[ROWS * COLS], grad[ROWS * COLS];
+    struct rng rng;
+    arena_init(&arena);
+    rng_init(&rng, 2, 1, 0, 0);
+    for (int i = 0; i < ROWS * COLS; i++) {
+        pred[i] = row->probabilities ? rng_range(&rng, 0.1F, 0.8F) : rng_range(&rng, -2.0F, 2.0F);
+    }
+    (void)run(row, pred, grad);
+    for (int i = 0; i < ROWS * COLS; i++) {
+        float old = pred[i], h = 2e-3F;
+        pred[i] = old + h;
+        double above = run(row, pred, NULL);
+        pred[i] = old - h;
+        double below = run(row, pred, NULL);
+        pred[i] = old;
+        double want = (above - below) / (2.0 * (double)h);
+        ck_assert_msg(fabs((double)grad[i] - want) < 5e-3 * (1.0 + fabs(want)),
+                      "%s %s: gradient[%d] is %g, differences say %g", row->loss, row->config, i,
+                      (double)grad[i], want);
+    }
+    arena_fini(&arena);
+}
+END_TEST
+
+START_TEST(covers_every_loss)
+{
+    for (size_t i = 0; loss_at(i); i++) {
+        bool found = false;
+        for (size_t c = 0; c < N_CASES; c++) {
+            found = found || strcmp(cases[c].loss, loss_at(i)->name) == 0;
+        }
+        ck_assert_msg(found, "no gradient case for %s", loss_at(i)->name);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("loss gradients");
+    TCase *tcase = tcase_create("losses");
+    tcase_add_loop_test(tcase, matches_differences, 0, N_CASES);
+    tcase_add_test(tcase, covers_every_loss);
+    suite_add_tcase(suite, tcase);
+    return test_main(suite);
+}
