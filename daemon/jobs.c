@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "daemon/jobs_rows.h"
@@ -420,6 +421,18 @@ static void write_files(const struct job *job, struct doc *map, struct arena *ar
     }
 }
 
+/* What was written; `kept` says whether the trainer has left it there. */
+static void write_checkpoints(const struct job *job, struct doc *list, struct arena *arena)
+{
+    char path[JOBS_ID + 256];
+    doc_copy(list, arena, job->checkpoints);
+    for (size_t i = 0; i < list->n; i++) {
+        struct doc *item = &list->items[i];
+        snprintf(path, sizeof(path), "%s/%s", job->id, doc_str(item, "file", ""));
+        doc_put_bool(item, arena, "kept", faccessat(job->daemon->jobs_fd, path, F_OK, 0) == 0);
+    }
+}
+
 void jobs_write(const struct job *job, bool full, struct doc *map, struct arena *arena)
 {
     doc_set_map(map);
@@ -455,7 +468,7 @@ void jobs_write(const struct job *job, bool full, struct doc *map, struct arena 
         doc_copy(doc_put(map, arena, "plan"), arena, job->plan);
     }
     doc_copy(doc_put(map, arena, "history"), arena, job->history);
-    doc_copy(doc_put(map, arena, "checkpoints"), arena, job->checkpoints);
+    write_checkpoints(job, doc_put(map, arena, "checkpoints"), arena);
     doc_copy(doc_put(map, arena, "quarantine"), arena, job->quarantine);
     run_write(job->run, doc_put(map, arena, "workers"), arena);
 }

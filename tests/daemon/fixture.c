@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,6 +36,41 @@ void fixture_init(struct fixture *fixture)
         test_path(path, "%s/x/%s", fixture->dir, names[i]);
         ck_assert_int_eq(symlink(target, path), 0);
     }
+}
+
+bool fixture_small_disk(struct fixture *fixture, const char *size)
+{
+    char options[64];
+    snprintf(options, sizeof(options), "size=%s", size);
+    ck_assert_int_eq(mkdir(fixture->state_dir, 0700), 0);
+    /* In a namespace of its own the mount goes with this process, however it ends. */
+    return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+           mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", fixture->state_dir, "tmpfs", 0, options) == 0;
+}
+
+void fixture_fill(struct fixture *fixture, off_t bytes)
+{
+    char path[TEST_PATH];
+    test_path(path, "%.400s/filler", fixture->state_dir);
+    unlink(path);
+    if (bytes > 0) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        ck_assert_int_eq(posix_fallocate(fd, 0, bytes), 0);
+        close(fd);
+    }
+}
+
+void fixture_fill_up(struct fixture *fixture)
+{
+    char path[TEST_PATH];
+    char piece[4096];
+    test_path(path, "%.400s/filler", fixture->state_dir);
+    memset(piece, 1, sizeof(piece));
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, piece, sizeof(piece)) > 0) {
+    }
+    close(fd);
 }
 
 void fixture_arg(struct fixture *fixture, const char *arg)

@@ -33,6 +33,11 @@ struct fixture {
 
 void fixture_init(struct fixture *fixture);
 void fixture_fini(struct fixture *fixture);
+/* The state folder on a file system of that size, before the start; false without root. */
+bool fixture_small_disk(struct fixture *fixture, const char *size);
+/* Takes so many bytes of it, or gives them back (0). */
+void fixture_fill(struct fixture *fixture, off_t bytes);
+void fixture_fill_up(struct fixture *fixture); /* to the last byte */
 void fixture_arg(struct fixture *fixture, const char *arg);
 /* Starts the daemon and says hello. */
 void fixture_start(struct fixture *fixture);

@@ -316,6 +316,42 @@ START_TEST(clean_stop)
 }
 END_TEST
 
+/* Not a byte is left: the job pauses with the reason, nothing that was acknowledged is lost (the
+ * database could not be written either), a submission is refused, and all goes on by itself when
+ * there is space. */
+START_TEST(full_disk)
+{
+    struct fixture f;
+    fixture_init(&f);
+    if (!fixture_small_disk(&f, "4m")) {
+        test_skip("a small file system needs root");
+        fixture_fini(&f);
+        return;
+    }
+    fixture_arg(&f, "--reserve-bytes=200000");
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "d", 2, 100, 1), 2);
+    ck_assert_ptr_nonnull(fixture_submit(&f, NULL, "{\"steps\": 500, \"step_ms\": 4}"));
+    fixture_wait_state(&f, "fake-job-1", "training");
+    ck_assert_ptr_nonnull(fixture_event(&f, "checkpoint"));
+    fixture_fill_up(&f);
+    fixture_wait_state(&f, "fake-job-1", "paused");
+    const struct doc *job = fixture_named(&f, MSG_JOB_SHOW, "fake-job-1");
+    ck_assert_str_eq(doc_str(job, "error", ""), "no_space");
+    ck_assert_ptr_null(fixture_submit(&f, "again", "{}"));
+    ck_assert_int_eq(f.err.code, ERR_NO_SPACE);
+    fixture_fill(&f, 0);
+    fixture_wait_state(&f, "fake-job-1", "finished");
+    ck_assert_ptr_nonnull(fixture_submit(&f, "again", "{\"steps\": 3}"));
+    ck_assert_int_eq(fixture_end(&f, SIGTERM), 0);
+    fixture_start(&f);
+    job = fixture_named(&f, MSG_JOB_SHOW, "fake-job-1");
+    ck_assert_str_eq(doc_str(job, "state", ""), "finished");
+    ck_assert_int_eq(doc_int(job, "restarts", -1), 0);
+    fixture_fini(&f);
+}
+END_TEST
+
 /* Events missed are sent again by number. */
 START_TEST(watch_again)
 {
@@ -354,6 +390,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, quarantine);
     tcase_add_test(tcase, daemon_dies);
     tcase_add_test(tcase, clean_stop);
+    tcase_add_test(tcase, full_disk);
     tcase_add_test(tcase, watch_again);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -1,14 +1,9 @@
 /* Data sets through a real daemon: uploads, resumption, deduplication, damage, full disks. */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -252,34 +247,25 @@ END_TEST
 START_TEST(full_disk)
 {
     struct fixture f;
-    char filler[TEST_PATH + 16];
     fixture_init(&f);
-    ck_assert_int_eq(mkdir(f.state_dir, 0700), 0);
-    /* In a namespace of its own the mount goes with this process, however it ends. */
-    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("tmpfs", f.state_dir, "tmpfs", 0, "size=6m") != 0) {
-        test_skip("a small tmpfs needs root");
+    if (!fixture_small_disk(&f, "6m")) {
+        test_skip("a small file system needs root");
         fixture_fini(&f);
         return;
     }
     fixture_arg(&f, "--reserve-bytes=500000");
     fixture_start(&f);
     ck_assert_int_eq(fixture_put(&f, "small", 3, 1000, 1), 3);
-    snprintf(filler, sizeof(filler), "%s/filler", f.state_dir);
-    int fd = open(filler, O_WRONLY | O_CREAT, 0600);
-    ck_assert_int_eq(posix_fallocate(fd, 0, 2 * MIB), 0);
-    close(fd);
+    fixture_fill(&f, 2 * MIB);
     ck_assert_int_eq(fixture_put(&f, "large", 1, 4 * MIB, 1), -1);
     ck_assert_int_eq(f.err.code, ERR_NO_SPACE);
     const struct doc *reply = begin(&f, "large", 1, 4 * MIB, 1);
     int64_t have = doc_at(doc_get(reply, "have"), 0)->i;
     ck_assert_int_ge(have, MIB);
     ck_assert_int_eq((int)doc_get(fixture_named(&f, MSG_DATASET_VERIFY, "small"), "damaged")->n, 0);
-    unlink(filler);
+    fixture_fill(&f, 0);
     ck_assert_int_eq(fixture_put(&f, "large", 1, 4 * MIB, 1), (int)(4 - have / MIB));
     ck_assert_int_eq(fixture_end(&f, SIGTERM), 0);
-    umount(f.state_dir);
     fixture_fini(&f);
 }
 END_TEST
