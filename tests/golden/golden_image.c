@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pipeline/image/affine.h"
+#include "pipeline/image/resize.h"
 #include "pipeline/op.h"
 #include "tests/golden/golden.h"
 
@@ -214,11 +215,13 @@ static bool check_column(struct golden_case *c, const struct doc *column, float 
         if (!doc_parse_float(quantiles->pairs[i].key, &at) || at <= 0 || at >= 1) {
             continue;
         }
+        /* Where a law has a gap or steps, a quantile may fall on either side of it. */
+        const double below = fmax(0, at - 0.01), above = fmin(1, at + 0.01);
         double got = (double)values[(int64_t)(at * (double)(n - 1))];
+        double least = (double)values[(int64_t)(below * (double)(n - 1))], most = (double)values[(int64_t)(above * (double)(n - 1))];
         double want = doc_number(&quantiles->pairs[i].value);
-        if (fabs(got - want) > 0.05 * range) {
-            golden_fail(c, "quantile %s is %.5g, want %.5g within %.3g", quantiles->pairs[i].key,
-                        got, want, 0.05 * range);
+        if (want < least - 0.05 * range || want > most + 0.05 * range) {
+            golden_fail(c, "quantile %s is %.5g, want %.5g within %.3g", quantiles->pairs[i].key, got, want, 0.05 * range);
             return false;
         }
     }
@@ -331,12 +334,53 @@ static enum golden_verdict run_affine(struct golden_case *c)
                : GOLDEN_FAILED;
 }
 
+/* ---- the resizing kernel alone: methods that the layer refuses -------------------------------------------------- */
+
+struct resize_config {
+    struct opt_ints size;
+    int method;
+    bool antialias;
+};
+static const struct opt_name resize_methods[] = {
+    {"gaussian", RESIZE_GAUSSIAN}, {"mitchellcubic", RESIZE_MITCHELLCUBIC}, {NULL, 0}};
+static const struct opt resize_options[] = {
+    OPT_INTS_ROW(resize_config, size, NULL, 2, 2, 1, 4096, "Height and width.", .flags = OPT_REQUIRED),
+    OPT_ENUM_ROW(resize_config, method, RESIZE_GAUSSIAN, resize_methods, "Kernel.", .flags = OPT_REQUIRED),
+    OPT_BOOL_ROW(resize_config, antialias, false, "Widen the kernel when the picture shrinks."),
+    OPT_END_ROW,
+};
+
+static enum golden_verdict run_resize(struct golden_case *c)
+{
+    struct resize_config config;
+    struct images in;
+    struct err err = {0};
+    struct op_scratch scratch = {0};
+    if (opt_read(resize_options, &config, doc_get(c->doc, "config"), c->arena, &err) < 0) {
+        return golden_refused(c, &err);
+    }
+    if (!split_images(c, doc_get(c->doc, "input"), &in)) {
+        return GOLDEN_FAILED;
+    }
+    const int64_t height = config.size.v[0], width = config.size.v[1], channels = in.shape.d[2];
+    const struct tensor out = {.dtype = DTYPE_F32,
+                               .shape = {.rank = 4, .d = {in.n, height, width, channels}},
+                               .data = arena_array(c->arena, (size_t)(in.n * height * width * channels), sizeof(float))};
+    for (int64_t i = 0; i < in.n; i++) {
+        const struct resize_image image = {in.all.dtype,  in.shape.d[0],           in.shape.d[1],
+                                           channels,      in.shape.d[1] * channels, (char *)in.all.data + (size_t)i * in.bytes};
+        const enum resize_method method = (enum resize_method)config.method;
+        void *memory = op_scratch_need(&scratch, resize_scratch(&image, height, width, method, config.antialias));
+        resize_run(&image, height, width, method, config.antialias, memory, (float *)out.data + i * height * width * channels,
+                   width * channels);
+    }
+    op_scratch_fini(&scratch);
+    return golden_compare(c, "output", &out, doc_get(c->doc, "expected"), c->rtol, c->atol) ? GOLDEN_PASSED : GOLDEN_FAILED;
+}
+
 const struct golden_class golden_image_classes[] = {
     {"augment", NULL, run_augment, false},
-    {"distribution", "RandomFlip", run_distribution, false},
-    {"distribution", "RandomRotation", run_distribution, false},
-    {"distribution", "RandomTranslation", run_distribution, false},
-    {"distribution", "RandomZoom", run_distribution, false},
+    {"distribution", NULL, run_distribution, false},
     {"accepts", "RandomFlip", run_accepts, false},
     {"layer", "RandomRotation", run_layer, false},
     {"layer", "RandomTranslation", run_layer, false},
@@ -344,6 +388,15 @@ const struct golden_class golden_image_classes[] = {
     {"layer", "RandomFlip", run_layer, false},
     {"layer", "Resizing", run_layer, false},
     {"layer", "CenterCrop", run_layer, false},
+    {"layer", "AutoContrast", run_layer, false},
+    {"layer", "RandomBrightness", run_layer, false},
+    {"layer", "RandomContrast", run_layer, false},
+    {"layer", "RandomGrayscale", run_layer, false},
+    {"layer", "RandomHue", run_layer, false},
+    {"layer", "RandomPosterization", run_layer, false},
+    {"layer", "RandomSaturation", run_layer, false},
+    {"layer", "RandomShear", run_layer, false},
     {"op", "keras.ops.image.affine_transform", run_affine, false},
+    {"op", "tf.image.resize", run_resize, false},
     {NULL, NULL, NULL, false},
 };

@@ -135,6 +135,100 @@ START_TEST(test_draws)
 }
 END_TEST
 
+/* Drawn numbers that leave a picture as it is. */
+static const struct identity {
+    const char *op;
+    float params[4];
+} identities[] = {
+    {"\"RandomFlip\"", {0}},
+    {"{\"RandomRotation\": {\"factor\": 0.5}}", {0}},
+    {"{\"RandomZoom\": {\"height_factor\": 0.5}}", {1, 1}},
+    {"{\"RandomTranslation\": {\"height_factor\": 0.5, \"width_factor\": 0.5}}", {0, 0}},
+    {"\"RandomShear\"", {0, 0}},
+    {"{\"RandomBrightness\": {\"factor\": 0.5}}", {0}},
+    {"{\"RandomContrast\": {\"factor\": 0.5}}", {1}},
+    {"{\"RandomHue\": {\"factor\": 0.5}}", {0}},
+    {"{\"RandomSaturation\": {\"factor\": 0.5, \"value_range\": [0, 1]}}", {1}},
+    {"\"RandomGrayscale\"", {0}},
+    {"{\"RandomColorDegeneration\": {\"factor\": 0.5}}", {0}},
+    {"{\"RandomSharpness\": {\"factor\": 0.5}}", {0.5f}},
+    {"\"RandomInvert\"", {0}},
+    {"{\"RandomPosterization\": {\"factor\": 4}}", {0}},
+    {"\"Solarization\"", {0, 256}},
+    {"\"AutoContrast\"", {0}},
+    {"{\"Normalization\": {\"mean\": 0, \"variance\": 1}}", {0}},
+    {"{\"CenterCrop\": {\"height\": 11, \"width\": 9}}", {0}},
+    {"{\"Resizing\": {\"height\": 11, \"width\": 9, \"interpolation\": \"bicubic\"}}", {0}},
+};
+
+START_TEST(test_identities)
+{
+    enum { SIZE = H * W * 3 };
+    static float in[SIZE], out[SIZE];
+    struct op op;
+    struct err err = {0};
+    struct op_scratch scratch = {0};
+    const struct op_key key = {.seed = 1};
+    const struct op_spec spec = {.dtype = DTYPE_F32, .shape = {.rank = 3, .d = {H, W, 3}}};
+    struct tensor x = {DTYPE_F32, spec.shape, in}, y = {.data = out};
+    for (int i = 0; i < SIZE; i++) {
+        in[i] = (float)(i * 37 % 256);
+    }
+    in[0] = in[1] = in[2] = 0;
+    in[3] = in[4] = in[5] = 255;
+    ck_assert_msg(read_op(identities[_i].op, &op, &err) == 0, "%s: %s", err.path, err.text);
+    ck_assert_msg(op_check(&op, &spec, &err) == 0, "%s: %s", err.path, err.text);
+    ck_assert_int_eq(op_run_given(&op, identities[_i].params, &key, &x, &y, &scratch, &err), 0);
+    for (int i = 0; i < SIZE; i++) {
+        ck_assert_msg(fabsf(in[i] - out[i]) < 1e-3f, "%s: value %d is %g, not %g", identities[_i].op, i, (double)out[i], (double)in[i]);
+    }
+    op_scratch_fini(&scratch);
+}
+END_TEST
+
+/* Every random op draws another picture at another position, the same one at the same. */
+START_TEST(test_all_draw)
+{
+    for (const struct op_desc *const *row = op_table; *row != NULL; row++) {
+        const struct op_spec spec = {.dtype = DTYPE_F32, .shape = {.rank = 3, .d = {H, W, 3}}};
+        struct op_names names = {0};
+        struct op op;
+        bool differs = false;
+        if (((*row)->flags & OP_RANDOM) == 0) {
+            continue;
+        }
+        struct buf text = {0};
+        const bool has_factor = opt_find((*row)->options, "factor") != NULL;
+        buf_puts(&text, has_factor ? "{\"factor\": 1}" : "{}");
+        if (opt_find((*row)->options, "height_factor") != NULL) {
+            buf_clear(&text);
+            buf_puts(&text, "{\"height_factor\": 0.5, \"width_factor\": 0.5}");
+        } else if (strcmp((*row)->name, "RandomPosterization") == 0) {
+            buf_clear(&text);
+            buf_puts(&text, "{\"factor\": 7}");
+        } else if (strcmp((*row)->name, "RandomShear") == 0) {
+            buf_clear(&text);
+            buf_puts(&text, "{\"x_factor\": 0.5}");
+        } else if (strcmp((*row)->name, "RandomGrayscale") == 0) {
+            buf_clear(&text);
+            buf_puts(&text, "{}");
+        } else if (strcmp((*row)->name, "Solarization") == 0) {
+            buf_clear(&text);
+            buf_puts(&text, "{\"addition_factor\": 1}");
+        }
+        ck_assert_int_eq(op_make(*row, json(text.data), &names, &arena, &op, NULL), 0);
+        float first[OP_PARAMS_MAX] = {0}, other[OP_PARAMS_MAX] = {0};
+        for (uint64_t position = 0; position < 50; position++) {
+            const struct op_key key = {.seed = 3, .epoch = 1, .position = position};
+            op_draw(&op, &spec, &key, position == 0 ? first : other);
+            differs = differs || (position > 0 && memcmp(first, other, sizeof first) != 0);
+        }
+        ck_assert_msg(differs, "%s", (*row)->name);
+        buf_fini(&text);
+    }
+}
+END_TEST
+
 /* ---- fusion ----------------------------------------------------------------------------------------------------- */
 
 static const struct fused {
@@ -217,6 +311,8 @@ static Suite *make_suite(void)
     tcase_add_test(c, test_names);
     tcase_add_loop_test(c, test_wrong_options, 0, sizeof wrongs / sizeof wrongs[0]);
     tcase_add_test(c, test_draws);
+    tcase_add_test(c, test_all_draw);
+    tcase_add_loop_test(c, test_identities, 0, sizeof identities / sizeof identities[0]);
     tcase_add_loop_test(c, test_fusion, 0, sizeof fuseds / sizeof fuseds[0]);
     tcase_add_test(c, test_fault_and_sleep);
     suite_add_tcase(suite, c);
