@@ -56,7 +56,7 @@ static const struct opt common_options[] = {
     OPT_STR_ROW(common, name, NULL, "Name of the op; its draws depend on it.", .flags = OPT_NULLABLE),
     OPT_DOC_ROW(common, seed, "Seed of this op instead of the job's.", .flags = OPT_NULLABLE),
     OPT_DOC_ROW(common, dtype, "Accepted; ops compute in float32.", .flags = OPT_NULLABLE | OPT_IGNORED),
-    OPT_DOC_ROW(common, data_format, "channels_last only.", .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(common, data_format, "channels_last; Resizing and CenterCrop take channels_first too.", .flags = OPT_NULLABLE),
     OPT_DOC_ROW(common, trainable, "Accepted; an op learns nothing.", .flags = OPT_NULLABLE | OPT_IGNORED),
     OPT_END_ROW,
 };
@@ -64,6 +64,11 @@ static const struct opt common_options[] = {
 static bool is_common(const struct op_desc *desc, const char *key)
 {
     return opt_find(common_options, key) != NULL && opt_find(desc->options, key) == NULL;
+}
+
+static bool is_format(const struct doc *doc, const char *format)
+{
+    return doc != NULL && doc->type == DOC_STR && strcmp(doc->str, format) == 0;
 }
 
 static int read_options(const struct op_desc *desc, const struct doc *options, void *ctx, struct common *common,
@@ -84,8 +89,8 @@ static int read_options(const struct op_desc *desc, const struct doc *options, v
     if (r < 0) {
         return r;
     }
-    if (common->data_format != NULL &&
-        (common->data_format->type != DOC_STR || strcmp(common->data_format->str, "channels_last") != 0)) {
+    if (common->data_format != NULL && !is_format(common->data_format, "channels_last") &&
+        !((desc->flags & OP_PLANES) != 0 && is_format(common->data_format, "channels_first"))) {
         return err_set_at(err, ERR_UNSUPPORTED, "data_format", "images are channels_last here");
     }
     if (common->seed != NULL && (common->seed->type != DOC_INT || common->seed->i < 0)) {
@@ -138,6 +143,7 @@ int op_make(const struct op_desc *desc, const struct doc *options, struct op_nam
     }
     *ret = (struct op){.desc = desc, .ctx = ctx, .name = name_of(desc, common.name, names, arena)};
     ret->id = rng_id(ret->name);
+    ret->is_channels_first = is_format(common.data_format, "channels_first");
     ret->has_seed = common.seed != NULL;
     ret->seed = ret->has_seed ? (uint64_t)common.seed->i : 0;
     return 0;
@@ -164,8 +170,27 @@ int op_read(const struct doc *doc, struct op_names *names, struct arena *arena, 
     return r;
 }
 
+/* (channels, height, width) is one image a channel. */
+static int planes_out(const struct op *op, const struct op_spec *in, struct op_spec *out, struct err *err)
+{
+    int r = op_check_image(in, err);
+    if (r < 0) {
+        return r;
+    }
+    const int64_t plane[] = {in->shape.d[1], in->shape.d[2], 1};
+    const struct op_spec one = {.dtype = in->dtype, .shape = shape_make(3, plane)};
+    *out = one;
+    r = op->desc->check(op->ctx, &one, out, err);
+    const int64_t all[] = {in->shape.d[0], out->shape.d[0], out->shape.d[1]};
+    out->shape = shape_make(3, all);
+    return r;
+}
+
 static int spec_out(const struct op *op, const struct op_spec *in, struct op_spec *out, struct err *err)
 {
+    if (op->is_channels_first) {
+        return planes_out(op, in, out, err);
+    }
     if ((op->desc->flags & OP_GEOMETRIC) != 0) {
         int r = op_check_image(in, err);
         if (r < 0) {
@@ -206,6 +231,21 @@ void op_draw(const struct op *op, const struct op_spec *in, const struct op_key 
     }
 }
 
+static int run_planes(const struct op *op, const float *params, const struct op_key *key, const struct tensor *in,
+                      struct tensor *out, struct op_scratch *scratch, struct err *err)
+{
+    const size_t each = dtype_bytes(in->dtype);
+    const int64_t plane_in[] = {in->shape.d[1], in->shape.d[2], 1}, plane_out[] = {out->shape.d[1], out->shape.d[2], 1};
+    const size_t step_in = (size_t)(plane_in[0] * plane_in[1]) * each, step_out = (size_t)(plane_out[0] * plane_out[1]) * each;
+    int r = 0;
+    for (int64_t c = 0; c < in->shape.d[0] && r == 0; c++) {
+        const struct tensor from = {in->dtype, shape_make(3, plane_in), (unsigned char *)in->data + (size_t)c * step_in};
+        struct tensor to = {out->dtype, shape_make(3, plane_out), (unsigned char *)out->data + (size_t)c * step_out};
+        r = op->desc->run(op->ctx, params, key, &from, &to, scratch, err);
+    }
+    return r;
+}
+
 int op_run_given(const struct op *op, const float *params, const struct op_key *key, const struct tensor *in,
                  struct tensor *out, struct op_scratch *scratch, struct err *err)
 {
@@ -217,6 +257,9 @@ int op_run_given(const struct op *op, const float *params, const struct op_key *
     }
     out->dtype = got.dtype;
     out->shape = got.shape;
+    if (op->is_channels_first) {
+        return run_planes(op, params, key, in, out, scratch, err);
+    }
     if ((op->desc->flags & OP_GEOMETRIC) == 0) {
         return op->desc->run(op->ctx, params, key, in, out, scratch, err);
     }

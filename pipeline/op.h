@@ -23,6 +23,7 @@ enum op_flag {
     OP_SAMPLE = 1 << 1,    /* looks at the sample's index in its data set (tests) */
     OP_CHANNELS = 1 << 2,  /* linear, a factor and a term a channel: has `linear` */
     OP_GEOMETRIC = 1 << 3, /* one map of the plane: has `affine` instead of `run` */
+    OP_PLANES = 1 << 5,    /* an image to one of the same type, each channel by itself: takes channels_first too */
     OP_EXACT_PLACES = 1 << 4, /* geometric, pixels to pixels: fill and interpolation are of no account */
 };
 
@@ -81,6 +82,7 @@ struct op {
     const void *ctx;
     const char *name; /* given, or Keras's way: random_flip, random_flip_1 */
     uint64_t id;      /* of its name: the same in the pipeline and in a model */
+    bool is_channels_first;
     bool has_seed;    /* the op's own seed takes the job's place */
     uint64_t seed;
     struct op_spec in, out; /* after op_check */

@@ -51,6 +51,7 @@ const struct op_desc op_center_crop = {
     .name = "CenterCrop",
     .summary = "Cuts out the middle; a picture that is too small is cut to the proportions and enlarged.",
     .options = options,
+    .flags = OP_PLANES,
     .ctx_size = sizeof(struct center_crop),
     .check = check,
     .run = run,

@@ -67,6 +67,7 @@ const struct op_desc op_resizing = {
     .name = "Resizing",
     .summary = "Brings pictures of any size to one size; uint8 stays uint8.",
     .options = options,
+    .flags = OP_PLANES,
     .ctx_size = sizeof(struct resizing),
     .init = init,
     .check = check,
