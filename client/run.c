@@ -16,6 +16,7 @@ struct watch {
     struct line line;
     const char *job; /* its id once known */
     int64_t epochs, last_epoch, epoch_us, start_us;
+    size_t n_bad;
     char state[24];
     char said[200];     /* the last warning: a process that dies again and again says it once */
     struct arena arena; /* of the last job document */
@@ -76,6 +77,28 @@ static void on_epoch(struct watch *watch, const struct doc *data, bool seen)
     }
 }
 
+static void show_bad(struct watch *watch, const struct doc *bad)
+{
+    char text[600];
+    (void)snprintf(text, sizeof(text), "%.300s: %.250s", doc_str(bad, "path", "?"),
+                   doc_str(bad, "reason", ""));
+    stay(watch, watch->cli->term.yellow, "bad sample ", text, "");
+}
+
+/* What happened before the watch began, or while the daemon was away. */
+static void catch_up(struct watch *watch, const struct doc *job)
+{
+    const struct doc *history = doc_get(job, "history");
+    const struct doc *bad = doc_get(job, "quarantine");
+    for (size_t i = watch->n_bad; bad != NULL && bad->type == DOC_LIST && i < bad->n; i++) {
+        show_bad(watch, doc_at(bad, i));
+        watch->n_bad++;
+    }
+    for (size_t i = 0; history != NULL && history->type == DOC_LIST && i < history->n; i++) {
+        on_epoch(watch, doc_at(history, i), false);
+    }
+}
+
 static int on_job(struct watch *watch, const struct doc *job)
 {
     static const struct {
@@ -84,14 +107,11 @@ static int on_job(struct watch *watch, const struct doc *job)
     } ends[] = {
         {"finished", OVER}, {"failed", FAILED}, {"cancelled", CANCELLED}, {"paused", PAUSED}};
     const char *state = doc_str(job, "state", "");
-    const struct doc *history = doc_get(job, "history");
     const struct doc *progress = doc_get(job, "progress");
     if (progress != NULL) {
         watch->epochs = doc_int(progress, "epochs", watch->epochs);
     }
-    for (size_t i = 0; history != NULL && history->type == DOC_LIST && i < history->n; i++) {
-        on_epoch(watch, doc_at(history, i), false);
-    }
+    catch_up(watch, job);
     bool changed = strcmp(state, watch->state) != 0;
     (void)snprintf(watch->state, sizeof(watch->state), "%s", state);
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
@@ -139,10 +159,8 @@ static int on_log(struct watch *watch, const struct msg_event *event)
 
 static int on_quarantine(struct watch *watch, const struct msg_event *event)
 {
-    char text[600];
-    (void)snprintf(text, sizeof(text), "%.300s: %.250s", doc_str(event->data, "path", "?"),
-                   doc_str(event->data, "reason", ""));
-    stay(watch, watch->cli->term.yellow, "bad sample ", text, "");
+    watch->n_bad++;
+    show_bad(watch, event->data);
     return 0;
 }
 
