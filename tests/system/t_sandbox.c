@@ -1,34 +1,18 @@
 /* sandbox: what a worker may not do. Every action is tried from inside a process that put on
- * limits, Landlock and seccomp in a worker's order, with its data socket connected; and again with
- * the sandbox off, where it must work: an action that is denied by something else proves nothing.
- */
-#include <errno.h>
+ * limits, Landlock and seccomp in a worker's order, with its data socket connected; from inside a
+ * real worker, between two rows; and again with the sandbox off, where it must work: an action that
+ * is denied by something else proves nothing. */
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/sandbox.h"
-#include "proto/sock.h"
-#include "tests/test.h"
+#include "tests/system/actions.h"
+#include "tests/workers/play.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { RELAXED = 1 };
@@ -37,492 +21,14 @@ enum { RELAXED = 0 };
 #endif
 
 enum { WORKS = 0, REFUSED = 1, BROKEN = 2, ACTIONS_NEEDED = 20 };
-static const size_t memory_bytes = (size_t)1 << 30;
 
-/* What stands around the process: folders, sockets and a victim. */
-struct place {
-    char dir[TEST_PATH], blob[TEST_PATH], outside[TEST_PATH], secret[TEST_PATH], address[TEST_PATH];
-    struct sockaddr_un unix_address;
-    struct sockaddr_in tcp_address;
-    int blobs_fd, outside_fd, unix_listener, tcp_listener;
-    int unix_fd, tcp_fd,
-        log_fd; /* made before the sandbox: the call itself is tried, not socket() */
-    pid_t victim, parent;
-};
-
-/* ---- actions: 0 when it worked -------------------------------------------------------------- */
-
-static int opens(const char *path, int flags)
-{
-    int fd = open(path, flags | O_CLOEXEC, 0600);
-    return fd < 0 ? -1 : close(fd);
-}
-
-static int beside(struct place *p, const char *name, char path[TEST_PATH])
-{
-    return snprintf(path, TEST_PATH, "%s/%s", p->outside, name) < TEST_PATH ? 0 : -1;
-}
-
-static int read_passwd(struct place *p)
-{
-    (void)p;
-    return opens("/etc/passwd", O_RDONLY);
-}
-static int read_secret(struct place *p)
-{
-    return opens(p->secret, O_RDONLY);
-}
-static int read_upwards(struct place *p)
-{
-    int fd = openat(p->blobs_fd, "../outside/secret", O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -1 : close(fd);
-}
-static int write_secret(struct place *p)
-{
-    return opens(p->secret, O_WRONLY);
-}
-static int write_blob(struct place *p)
-{
-    return opens(p->blob, O_WRONLY);
-}
-static int truncate_blob_by_open(struct place *p)
-{
-    return opens(p->blob, O_RDONLY | O_TRUNC);
-}
-static int truncate_blob(struct place *p)
-{
-    return truncate(p->blob, 0);
-}
-static int write_inherited(struct place *p)
-{
-    return write(p->log_fd, "x", 1) == 1 ? 0 : -1;
-}
-static int create_file(struct place *p)
-{
-    char path[TEST_PATH];
-    return beside(p, "new", path) < 0 ? -1 : opens(path, O_WRONLY | O_CREAT);
-}
-static int create_blob(struct place *p)
-{
-    int fd = openat(p->blobs_fd, "new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    return fd < 0 ? -1 : close(fd);
-}
-static int unlink_secret(struct place *p)
-{
-    return unlink(p->secret);
-}
-static int unlink_blob(struct place *p)
-{
-    return unlink(p->blob);
-}
-static int rename_blob(struct place *p)
-{
-    return renameat(p->blobs_fd, "blob", p->blobs_fd, "other");
-}
-static int link_secret(struct place *p)
-{
-    return linkat(AT_FDCWD, p->secret, p->blobs_fd, "stolen", 0);
-}
-static int symlink_secret(struct place *p)
-{
-    return symlinkat(p->secret, p->blobs_fd, "stolen");
-}
-static int make_folder(struct place *p)
-{
-    char path[TEST_PATH];
-    return beside(p, "folder", path) < 0 ? -1 : mkdir(path, 0700);
-}
-static int chmod_blob(struct place *p)
-{
-    return chmod(p->blob, 0777);
-}
-static int change_folder(struct place *p)
-{
-    return chdir(p->outside);
-}
-static int change_root(struct place *p)
-{
-    return chroot(p->outside);
-}
-static int make_tcp_socket(struct place *p)
-{
-    (void)p;
-    return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0 ? -1 : 0;
-}
-static int make_unix_socket(struct place *p)
-{
-    (void)p;
-    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0 ? -1 : 0;
-}
-static int connect_tcp(struct place *p)
-{
-    return connect(p->tcp_fd, (const struct sockaddr *)&p->tcp_address, sizeof p->tcp_address);
-}
-static int connect_unix(struct place *p)
-{
-    return connect(p->unix_fd, (const struct sockaddr *)&p->unix_address, sizeof p->unix_address);
-}
-static int bind_tcp(struct place *p)
-{
-    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    return bind(p->tcp_fd, (const struct sockaddr *)&any, sizeof any);
-}
-static int listen_tcp(struct place *p)
-{
-    return listen(p->tcp_fd, 1);
-}
-static int make_process(struct place *p)
-{
-    (void)p;
-    pid_t pid = fork();
-    if (pid == 0) {
-        _exit(0);
-    }
-    return pid < 0 ? -1 : waitpid(pid, NULL, 0) == pid ? 0 : -1;
-}
-static void *nothing(void *arg)
-{
-    return arg;
-}
-static int make_thread(struct place *p)
-{
-    (void)p;
-    pthread_t thread;
-    return pthread_create(&thread, NULL, nothing, NULL) != 0 ? -1 : pthread_join(thread, NULL);
-}
-static int run_program(struct place *p)
-{
-    (void)p;
-    char *const argv[] = {(char[]){"true"}, NULL};
-    char *const envp[] = {NULL};
-    return execve("/bin/true", argv, envp); /* its exit status 0 means that it worked */
-}
-static int trace_victim(struct place *p)
-{
-    return (int)ptrace(PTRACE_ATTACH, p->victim, NULL, NULL);
-}
-static int kill_victim(struct place *p)
-{
-    return kill(p->victim, SIGCONT);
-}
-static int kill_parent(struct place *p)
-{
-    return kill(p->parent, 0);
-}
-static int open_pid(struct place *p)
-{
-    return syscall(SYS_pidfd_open, p->victim, 0) < 0 ? -1 : 0;
-}
-static int read_memory(struct place *p)
-{
-    char byte;
-    struct iovec to = {&byte, 1}, from = {p, 1};
-    return process_vm_readv(p->victim, &to, 1, &from, 1, 0) == 1 ? 0 : -1;
-}
-static int open_memory(struct place *p)
-{
-    (void)p;
-    return opens("/proc/self/mem", O_RDWR);
-}
-static int raise_limit(struct place *p)
-{
-    (void)p;
-    struct rlimit limit;
-    return getrlimit(RLIMIT_NPROC, &limit) < 0 ? -1 : setrlimit(RLIMIT_NPROC, &limit);
-}
-static int allocate_much(struct place *p)
-{
-    (void)p;
-    void *map =
-        mmap(NULL, 4 * memory_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return map == MAP_FAILED ? -1 : 0;
-}
-static int map_code(struct place *p)
-{
-    (void)p;
-    void *map =
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return map == MAP_FAILED ? -1 : 0;
-}
-static int protect_code(struct place *p)
-{
-    (void)p;
-    void *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return map == MAP_FAILED ? -1 : mprotect(map, 4096, PROT_READ | PROT_EXEC);
-}
-static int make_memfd(struct place *p)
-{
-    (void)p;
-    return memfd_create("code", MFD_CLOEXEC) < 0 ? -1 : 0;
-}
-static int map_file_code(struct place *p)
-{
-    int fd = openat(p->blobs_fd, "blob", O_RDONLY | O_CLOEXEC);
-    return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -1 : 0;
-}
-static int mount_folder(struct place *p)
-{
-    char path[TEST_PATH];
-    if (beside(p, "mount", path) < 0 || mount("none", path, "tmpfs", 0, "size=4k") < 0) {
-        return -1;
-    }
-    return umount(path);
-}
-static int new_namespace(struct place *p)
-{
-    (void)p;
-    return unshare(CLONE_NEWUTS);
-}
-static int other_namespace(struct place *p)
-{
-    return setns(p->outside_fd, CLONE_NEWUTS);
-}
-static int make_io_uring(struct place *p)
-{
-    (void)p;
-    uint32_t params[32] = {0};
-    return syscall(SYS_io_uring_setup, 4, params) < 0 ? -1 : 0;
-}
-static int make_userfaultfd(struct place *p)
-{
-    (void)p;
-    return syscall(SYS_userfaultfd, O_CLOEXEC | 1) < 0 ? -1 : 0;
-}
-static int make_bpf_map(struct place *p)
-{
-    (void)p;
-    uint32_t attr[32] = {2, 4, 4, 1}; /* an array of one */
-    return syscall(SYS_bpf, 0, attr, sizeof attr) < 0 ? -1 : 0;
-}
-static int read_keyring(struct place *p)
-{
-    (void)p;
-    return syscall(SYS_keyctl, 0, -3, 1) < 0 ? -1 : 0;
-}
-static int put_key(struct place *p)
-{
-    (void)p;
-    return syscall(SYS_add_key, "user", "millrace-test", "x", 1, -2) < 0 ? -1 : 0;
-}
-static int count_events(struct place *p)
-{
-    (void)p;
-    struct {
-        uint32_t type, size;
-        uint64_t config, rest[14];
-    } attr = {.type = 1, .size = 128};
-    return syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0) < 0 ? -1 : 0;
-}
-static int watch_files(struct place *p)
-{
-    (void)p;
-    return inotify_init1(IN_CLOEXEC) < 0 ? -1 : 0;
-}
-static int be_dumpable(struct place *p)
-{
-    (void)p;
-    return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-}
-static int outlive_parent(struct place *p)
-{
-    (void)p;
-    return prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-}
-static int change_user(struct place *p)
-{
-    (void)p;
-    return setuid(getuid());
-}
-static int change_personality(struct place *p)
-{
-    (void)p;
-    return personality(READ_IMPLIES_EXEC) < 0 ? -1 : 0;
-}
-static int share_memory(struct place *p)
-{
-    (void)p;
-    return syscall(SYS_shmget, 0, 4096, 01600) < 0 ? -1 : 0;
-}
-static int query_device(struct place *p)
+static int count_actions(void)
 {
     int n = 0;
-    return (int)syscall(SYS_ioctl, p->unix_fd, 0x541B, &n);
-}
-
-/* In sanitizer builds denied to nobody, to workers and checkers, to all. */
-enum relaxed { RELAXED_NO, RELAXED_WORKER, RELAXED_ALL };
-
-static const struct action {
-    const char *name;
-    int (*try)(struct place *place);
-    bool trainer; /* denied to a trainer too */
-    enum relaxed relaxed;
-} actions[] = {
-    {"read /etc/passwd", read_passwd, true, RELAXED_NO},
-    {"read a file outside", read_secret, true, RELAXED_NO},
-    {"read a file through ..", read_upwards, true, RELAXED_NO},
-    {"write a file outside", write_secret, true, RELAXED_NO},
-    {"write a blob", write_blob, true, RELAXED_NO},
-    {"truncate a blob while opening it to read", truncate_blob_by_open, true, RELAXED_NO},
-    {"truncate a blob", truncate_blob, true, RELAXED_WORKER},
-    {"write through an inherited descriptor", write_inherited, false, RELAXED_NO},
-    {"create a file outside", create_file, true, RELAXED_NO},
-    {"create a blob", create_blob, true, RELAXED_NO},
-    {"remove a file outside", unlink_secret, true, RELAXED_WORKER},
-    {"remove a blob", unlink_blob, true, RELAXED_WORKER},
-    {"rename a blob", rename_blob, true, RELAXED_WORKER},
-    {"link a file", link_secret, true, RELAXED_WORKER},
-    {"symlink a file", symlink_secret, true, RELAXED_WORKER},
-    {"make a folder", make_folder, true, RELAXED_WORKER},
-    {"chmod a blob", chmod_blob, true, RELAXED_WORKER},
-    {"chdir", change_folder, true, RELAXED_ALL},
-    {"chroot", change_root, true, RELAXED_ALL},
-    {"make a TCP socket", make_tcp_socket, true, RELAXED_ALL},
-    {"make a Unix socket", make_unix_socket, true, RELAXED_ALL},
-    {"connect over TCP", connect_tcp, true, RELAXED_ALL},
-    {"connect to a Unix socket", connect_unix, true, RELAXED_ALL},
-    {"bind", bind_tcp, true, RELAXED_ALL},
-    {"listen", listen_tcp, true, RELAXED_ALL},
-    {"fork", make_process, true, RELAXED_NO},
-    {"start a thread", make_thread, false, RELAXED_NO},
-    {"exec", run_program, true, RELAXED_ALL},
-    {"ptrace another process", trace_victim, true, RELAXED_NO},
-    {"signal another process", kill_victim, true, RELAXED_ALL},
-    {"signal the parent", kill_parent, true, RELAXED_ALL},
-    {"pidfd_open", open_pid, true, RELAXED_ALL},
-    {"read another process's memory", read_memory, true, RELAXED_NO},
-    {"open /proc/self/mem", open_memory, true, RELAXED_NO},
-    {"set a limit", raise_limit, false, RELAXED_NO},
-    {"allocate over the limit", allocate_much, true, RELAXED_NO},
-    {"map memory to write and execute", map_code, false, RELAXED_NO},
-    {"make memory executable", protect_code, false, RELAXED_NO},
-    {"memfd_create", make_memfd, true, RELAXED_ALL},
-    {"map a file to execute", map_file_code, false, RELAXED_NO},
-    {"mount", mount_folder, true, RELAXED_ALL},
-    {"unshare", new_namespace, true, RELAXED_ALL},
-    {"setns", other_namespace, true, RELAXED_ALL},
-    {"io_uring_setup", make_io_uring, true, RELAXED_ALL},
-    {"userfaultfd", make_userfaultfd, true, RELAXED_ALL},
-    {"bpf", make_bpf_map, true, RELAXED_ALL},
-    {"keyctl", read_keyring, true, RELAXED_ALL},
-    {"add_key", put_key, true, RELAXED_ALL},
-    {"perf_event_open", count_events, true, RELAXED_ALL},
-    {"inotify_init", watch_files, true, RELAXED_NO},
-    {"be dumpable again", be_dumpable, true, RELAXED_NO},
-    {"outlive the parent", outlive_parent, true, RELAXED_NO},
-    {"setuid", change_user, true, RELAXED_ALL},
-    {"personality", change_personality, true, RELAXED_ALL},
-    {"shmget", share_memory, true, RELAXED_ALL},
-    {"ioctl", query_device, true, RELAXED_NO},
-};
-enum { N_ACTIONS = sizeof actions / sizeof actions[0] };
-
-/* ---- the place ------------------------------------------------------------------------------ */
-
-static void write_file(const char *path)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, "bytes", 5), 5);
-    close(fd);
-}
-
-static void make_folders(struct place *p)
-{
-    char path[TEST_PATH];
-    test_dir_make(p->dir);
-    test_path(path, "%s/blobs", p->dir);
-    ck_assert_int_eq(mkdir(path, 0700), 0);
-    p->blobs_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    test_path(p->blob, "%s/blob", path);
-    write_file(p->blob);
-    test_path(p->outside, "%s/outside", p->dir);
-    ck_assert_int_eq(mkdir(p->outside, 0700), 0);
-    test_path(p->secret, "%s/secret", p->outside);
-    write_file(p->secret);
-    test_path(path, "%s/mount", p->outside);
-    ck_assert_int_eq(mkdir(path, 0700), 0);
-    test_path(path, "%s/log", p->outside);
-    p->log_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    p->outside_fd = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
-}
-
-static void make_sockets(struct place *p)
-{
-    p->unix_address.sun_family = AF_UNIX;
-    char path[TEST_PATH];
-    test_path(path, "%s/control", p->dir);
-    ck_assert_uint_lt(strlen(path), sizeof p->unix_address.sun_path);
-    memcpy(p->unix_address.sun_path, path, strlen(path) + 1);
-    p->unix_listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(
-        bind(p->unix_listener, (const struct sockaddr *)&p->unix_address, sizeof p->unix_address),
-        0);
-    ck_assert_int_eq(listen(p->unix_listener, 4), 0);
-    socklen_t size = sizeof p->tcp_address;
-    p->tcp_address =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    p->tcp_listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(p->tcp_listener, (const struct sockaddr *)&p->tcp_address, size), 0);
-    ck_assert_int_eq(listen(p->tcp_listener, 4), 0);
-    ck_assert_int_eq(getsockname(p->tcp_listener, (struct sockaddr *)&p->tcp_address, &size), 0);
-    p->unix_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    p->tcp_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    test_path(p->address, "ipc://%s/work", p->dir);
-}
-
-/* The trainer's end of the data socket and the victim. A process of its own: the sandboxed ones are
- * forked from a process without threads. */
-static void serve(const struct place *p, int ready_fd)
-{
-    struct sock *router = NULL;
-    struct sock_peer peer;
-    struct arena arena;
-    struct msg msg;
-    struct err err = {0};
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    arena_init(&arena);
-    if (sock_open_router(sock_context_create(), p->address, NULL, &router, &err) < 0 ||
-        write(ready_fd, "", 1) != 1) {
-        _exit(BROKEN);
+    while (action_table[n].name != NULL) {
+        n++;
     }
-    for (;;) {
-        sock_poll(router, NULL, 0, 1000);
-        arena_reset(&arena);
-        if (sock_recv(router, &peer, &arena, &msg, NULL, NULL, NULL, &err) == 0) {
-            (void)sock_send(router, &peer, MSG_PING, msg.id, NULL, NULL, 0, &err);
-        }
-    }
-}
-
-static void place_make(struct place *p)
-{
-    int pipe_fds[2];
-    char byte;
-    *p = (struct place){.parent = getpid()};
-    make_folders(p);
-    make_sockets(p);
-    ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
-    p->victim = fork();
-    ck_assert_int_ge(p->victim, 0);
-    if (p->victim == 0) {
-        serve(p, pipe_fds[1]);
-    }
-    close(pipe_fds[1]);
-    ck_assert_int_eq(read(pipe_fds[0], &byte, 1), 1);
-    close(pipe_fds[0]);
-}
-
-static void place_remove(struct place *p)
-{
-    kill(p->victim, SIGKILL);
-    waitpid(p->victim, NULL, 0);
-    const int fds[] = {p->blobs_fd,     p->outside_fd, p->log_fd, p->unix_listener,
-                       p->tcp_listener, p->unix_fd,    p->tcp_fd};
-    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
-        close(fds[i]);
-    }
-    test_dir_remove(p->dir);
+    return n;
 }
 
 /* ---- a sandboxed process -------------------------------------------------------------------- */
@@ -540,7 +46,7 @@ static int enter(struct place *p, enum sandbox_profile profile, struct sock_cont
     struct err err = {0};
     struct sock_options options = {.no_reconnect = true};
     struct sandbox_paths paths = {.read_fds = {p->blobs_fd}, .n_read = 1};
-    int rc = sandbox_limits(profile, memory_bytes, &err);
+    int rc = sandbox_limits(profile, ACTION_MEMORY_BYTES, &err);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (rc == 0) {
         rc = sandbox_landlock(&paths, &err);
@@ -597,20 +103,20 @@ static void check_denied(const struct action *action, enum sandbox_profile profi
 
 START_TEST(worker_is_denied)
 {
-    check_denied(&actions[_i], SANDBOX_PROFILE_WORKER);
+    check_denied(&action_table[_i], SANDBOX_PROFILE_WORKER);
 }
 END_TEST
 
 START_TEST(checker_is_denied)
 {
-    check_denied(&actions[_i], SANDBOX_PROFILE_CHECKER);
+    check_denied(&action_table[_i], SANDBOX_PROFILE_CHECKER);
 }
 END_TEST
 
 START_TEST(trainer_is_denied)
 {
-    if (actions[_i].trainer) {
-        check_denied(&actions[_i], SANDBOX_PROFILE_TRAINER);
+    if (action_table[_i].trainer) {
+        check_denied(&action_table[_i], SANDBOX_PROFILE_TRAINER);
     }
 }
 END_TEST
@@ -618,16 +124,111 @@ END_TEST
 /* The negative control. A machine may lack one or the other call; most must work. */
 START_TEST(all_works_with_the_sandbox_off)
 {
-    int n_work = 0;
-    for (int i = 0; i < N_ACTIONS; i++) {
-        int status = attempt(actions[i].try, SANDBOX_PROFILE_WORKER, false);
+    int n_work = 0, n = count_actions();
+    for (int i = 0; i < n; i++) {
+        int status = attempt(action_table[i].try, SANDBOX_PROFILE_WORKER, false);
         if (status == WORKS) {
             n_work++;
         } else {
-            printf("does not work here even without a sandbox: %s (%d)\n", actions[i].name, status);
+            printf("does not work here even without a sandbox: %s (%d)\n", action_table[i].name,
+                   status);
         }
     }
-    printf("%d of %d actions work without a sandbox\n", n_work, (int)N_ACTIONS);
+    printf("%d of %d actions work without a sandbox\n", n_work, n);
+    ck_assert_int_ge(n_work, ACTIONS_NEEDED);
+}
+END_TEST
+
+/* ---- a real worker -------------------------------------------------------------------------- */
+
+/* Its descriptors are inherited, as if a bug had left them open. */
+static void lend(const struct place *place)
+{
+    const int fds[] = {place->blobs_fd, place->namespace_fd, place->unix_fd, place->tcp_fd,
+                       place->log_fd};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        ck_assert_int_eq(fcntl(fds[i], F_SETFD, 0), 0);
+    }
+}
+
+static void lend_place(struct play *play, const struct place *place)
+{
+    char number[16];
+    int fd = play_file(play, "place", place, sizeof(*place));
+    lend(place);
+    ck_assert_int_eq(fcntl(fd, F_SETFD, 0), 0);
+    (void)snprintf(number, sizeof(number), "%d", fd);
+    ck_assert_int_eq(setenv("MILLRACE_PROBE", number, 1), 0);
+}
+
+/* WORKS when its rows come or its place is taken by another program. */
+static int ask_worker(struct play_worker *worker, int action)
+{
+    struct sock_peer peer;
+    struct msg msg;
+    struct msg_chunk_make make = {.begin = 0, .end = 1, .generation = action};
+    play_ask(worker, &make);
+    bool heard = false;
+    for (int i = 0; i < 300 && !heard && !play_is_dead(worker); i++) {
+        heard = play_receive(worker->play, 50, &peer, &msg, NULL, NULL);
+    }
+    if (heard || play_receive(worker->play, 50, &peer, &msg, NULL, NULL)) {
+        const struct msg_error *error = msg.body;
+        return msg.type == MSG_CHUNK_DONE                                  ? WORKS
+               : msg.type == MSG_CHUNK_FAILED && error->code == ERR_DENIED ? REFUSED
+                                                                           : BROKEN;
+    }
+    return play_wait(worker);
+}
+
+static int attempt_in_worker(int action, bool on)
+{
+    struct place place;
+    struct play play;
+    struct play_worker worker;
+    place_make(&place);
+    play_init(&play, "tests/system/probe-worker", 1, 4096);
+    test_path(play.blobs, "%s", place.blobs);
+    play.sandbox_off = !on;
+    play.memory_bytes = ACTION_MEMORY_BYTES;
+    lend_place(&play, &place);
+    play_spawn(&play, &worker, 1);
+    play_start(&worker, "run",
+               "{\"data\": {\"train\": {\"dataset\": \"digits\"}}, \"resources\": {\"transport\": "
+               "\"slab\"}}",
+               true);
+    play_ready(&worker, NULL);
+    int status = ask_worker(&worker, action);
+    play_worker_fini(&worker);
+    play_fini(&play);
+    place_remove(&place);
+    return status;
+}
+
+START_TEST(denied_inside_a_worker)
+{
+    const struct action *action = &action_table[_i];
+    if (RELAXED && action->relaxed < RELAXED_WORKER) {
+        return;
+    }
+    int status = attempt_in_worker(_i, true);
+    ck_assert_msg(is_denied(status), "%s: %s (%d)", action->name,
+                  status == WORKS ? "worked" : "ended oddly", status);
+}
+END_TEST
+
+START_TEST(all_works_in_a_worker_without_sandbox)
+{
+    int n_work = 0, n = count_actions();
+    for (int i = 0; i < n; i++) {
+        int status = attempt_in_worker(i, false);
+        n_work += status == WORKS;
+        if (status != WORKS) {
+            printf("does not work in a worker even without a sandbox: %s (%d)\n",
+                   action_table[i].name, status);
+        }
+    }
+    printf("%d of %d actions work in a worker without a sandbox\n", n_work, n);
     ck_assert_int_ge(n_work, ACTIONS_NEEDED);
 }
 END_TEST
@@ -677,11 +278,15 @@ END_TEST
 
 int main(void)
 {
+    const int n_actions = count_actions();
     Suite *suite = suite_create("sandbox");
     TCase *tcase = tcase_create("sandbox");
-    tcase_add_loop_test(tcase, worker_is_denied, 0, N_ACTIONS);
-    tcase_add_loop_test(tcase, checker_is_denied, 0, N_ACTIONS);
-    tcase_add_loop_test(tcase, trainer_is_denied, 0, N_ACTIONS);
+    signal(SIGPIPE, SIG_IGN);
+    tcase_add_loop_test(tcase, worker_is_denied, 0, n_actions);
+    tcase_add_loop_test(tcase, denied_inside_a_worker, 0, n_actions);
+    tcase_add_test(tcase, all_works_in_a_worker_without_sandbox);
+    tcase_add_loop_test(tcase, checker_is_denied, 0, n_actions);
+    tcase_add_loop_test(tcase, trainer_is_denied, 0, n_actions);
     tcase_add_test(tcase, all_works_with_the_sandbox_off);
     tcase_add_test(tcase, worker_works);
     suite_add_tcase(suite, tcase);

@@ -75,13 +75,18 @@ void play_start(struct play_worker *worker, const char *mode, const char *job, b
     fds.fd[1] = play_file(play, "manifest", play->manifest, strlen(play->manifest));
     fds.fd[2] = open(play->blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     fds.fd[3] = play->slab_fd;
+    struct doc *settings = doc_new(&play->arena);
+    doc_set_map(settings);
+    doc_put_bool(settings, &play->arena, "sandbox", !play->sandbox_off);
+    doc_put_int(settings, &play->arena, "memory_bytes", play->memory_bytes);
     struct msg_child_start body = {.mode = mode,
                                    .job = "digits-1",
                                    .worker = worker->number,
                                    .address = strcmp(mode, "run") == 0 ? play->address : NULL,
                                    .max_workers = SLAB_WORKERS_MAX,
                                    .n_slabs = play->slab.n_slabs,
-                                   .fds = {.v = names, .n = (size_t)fds.n}};
+                                   .fds = {.v = names, .n = (size_t)fds.n},
+                                   .settings = settings};
     ck_assert_msg(child_send(worker->control, MSG_CHILD_START, &body, &fds, &play->err) == 0, "%s",
                   play->err.text);
     for (int i = 0; i < 3; i++) {
@@ -124,12 +129,16 @@ bool play_receive(struct play *play, int timeout_ms, struct sock_peer *peer, str
     return rc == 0;
 }
 
-static bool is_dead(void *arg)
+bool play_is_dead(struct play_worker *worker)
 {
-    const struct play_worker *worker = arg;
     siginfo_t info = {.si_pid = 0};
     return waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
            info.si_pid != 0;
+}
+
+static bool is_dead(void *arg)
+{
+    return play_is_dead(arg);
 }
 
 const void *play_at_trainer(struct play_worker *worker, enum msg_id type, struct sock_frame *frames,
@@ -151,7 +160,8 @@ void play_ready(struct play_worker *worker, const char **ret_pipeline)
 {
     const struct msg_child_ready *ready = play_from(worker, MSG_CHILD_READY);
     ck_assert_int_eq(ready->pid, worker->pid);
-    ck_assert_msg(strstr(ready->sandbox, "seccomp") || strstr(ready->sandbox, "relaxed"),
+    const char *expected = worker->play->sandbox_off ? "off" : "seccomp";
+    ck_assert_msg(strstr(ready->sandbox, expected) || strstr(ready->sandbox, "relaxed"),
                   "sandbox %s", ready->sandbox);
     const struct msg_chunk_hello *hello = play_at_trainer(worker, MSG_CHUNK_HELLO, NULL, NULL);
     ck_assert_int_eq(hello->worker, worker->number);

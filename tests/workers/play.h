@@ -21,6 +21,8 @@ struct play {
     char dir[TEST_PATH], blobs[TEST_PATH], address[TEST_PATH];
     const char *program;  /* below the build folder */
     const char *manifest; /* JSON, of data set "digits" */
+    bool sandbox_off;
+    int64_t memory_bytes; /* of a worker; 0 = no limit */
     struct arena arena;
     struct err err;
     int slab_fd;
@@ -54,6 +56,7 @@ bool play_receive(struct play *play, int timeout_ms, struct sock_peer *peer, str
 /* The next message of this worker, which must be of that type; fails when the worker dies first. */
 const void *play_at_trainer(struct play_worker *worker, enum msg_id type, struct sock_frame *frames,
                             int *n_frames);
+bool play_is_dead(struct play_worker *worker);
 /* Exit status, or the signal as a negative number. */
 int play_wait(struct play_worker *worker);
 void play_worker_fini(struct play_worker *worker);
