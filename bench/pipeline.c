@@ -1,4 +1,5 @@
-/* pipeline [SECONDS [NAME...]] - images per CPU-second of the pipelines of shared/notes/performance.md, one JSON object a line. */
+/* pipeline [SECONDS [NAME...]] - images per CPU-second of the pipelines of
+ * shared/notes/performance.md, one JSON object a line. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,31 +8,41 @@
 
 #include "tests/pipeline/fixture.h"
 
-#define KAUG "\"RandomFlip\", {\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomZoom\": {\"height_factor\": 0.1}}"
-#define STAGES(ops) ", \"pipeline\": [{\"shuffle\": 1}, {\"map\": [" ops "]}, {\"batch\": 64}]}"
+#define KAUG                                                                     \
+    "\"RandomFlip\", {\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomZoom\": " \
+    "{\"height_factor\": 0.1}}"
+#define STAGES(ops)       ", \"pipeline\": [{\"shuffle\": 1}, {\"map\": [" ops "]}, {\"batch\": 64}]}"
 #define JOB(dataset, ops) "{\"data\": {\"train\": {\"dataset\": \"" dataset "\"}}" STAGES(ops)
 
 static const struct work {
     const char *name, *job;
 } works[] = {
     {"mnist_rescale", JOB("m28", "{\"Rescaling\": {\"scale\": 0.004}}")},
-    {"aug32", JOB("m32", "{\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomZoom\": {\"height_factor\": 0.1}}, \"RandomFlip\"")},
+    {"aug32", JOB("m32", "{\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomZoom\": "
+                         "{\"height_factor\": 0.1}}, \"RandomFlip\"")},
     {"aug32_rescale", JOB("m32", "{\"Rescaling\": {\"scale\": 0.004}}, " KAUG)},
-    {"flip32", JOB("m32", "{\"RandomFlip\": {\"mode\": \"horizontal\"}}, {\"Rescaling\": {\"scale\": 0.004}}")},
+    {"flip32",
+     JOB("m32",
+         "{\"RandomFlip\": {\"mode\": \"horizontal\"}}, {\"Rescaling\": {\"scale\": 0.004}}")},
     {"aug224", JOB("m224", KAUG)},
     {"decode", JOB("jpegs", "{\"CenterCrop\": {\"height\": 224, \"width\": 224}}")},
-    {"decode_resize_224", JOB("jpegs", "{\"Resizing\": {\"height\": 224, \"width\": 224}}, {\"Rescaling\": {\"scale\": 0.004}}")},
-    {"decode_val", JOB("jpegs", "{\"Resizing\": {\"height\": 256, \"width\": 256, \"crop_to_aspect_ratio\": true, \"antialias\": true}}, "
-                                "{\"CenterCrop\": {\"height\": 224, \"width\": 224}}, {\"Rescaling\": {\"scale\": 0.004}}")},
-    {"decode_kaug", JOB("jpegs", "{\"Resizing\": {\"height\": 224, \"width\": 224}}, " KAUG ", {\"Rescaling\": {\"scale\": 0.004}}")},
+    {"decode_resize_224",
+     JOB("jpegs",
+         "{\"Resizing\": {\"height\": 224, \"width\": 224}}, {\"Rescaling\": {\"scale\": 0.004}}")},
+    {"decode_val", JOB("jpegs", "{\"Resizing\": {\"height\": 256, \"width\": 256, "
+                                "\"crop_to_aspect_ratio\": true, \"antialias\": true}}, "
+                                "{\"CenterCrop\": {\"height\": 224, \"width\": 224}}, "
+                                "{\"Rescaling\": {\"scale\": 0.004}}")},
+    {"decode_kaug", JOB("jpegs", "{\"Resizing\": {\"height\": 224, \"width\": 224}}, " KAUG
+                                 ", {\"Rescaling\": {\"scale\": 0.004}}")},
 };
 
 static double cpu_seconds(void)
 {
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec * 1e-6 + (double)usage.ru_stime.tv_sec +
-           (double)usage.ru_stime.tv_usec * 1e-6;
+    return (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec * 1e-6 +
+           (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec * 1e-6;
 }
 
 /* n pictures of side x side x 3 as an IDX pair. */
@@ -75,9 +86,12 @@ static void run(struct fixture *f, const struct work *work, double seconds)
         for (int64_t step = 0; now - begin < seconds / 3; step++, now = cpu_seconds()) {
             const int64_t steps = pipeline_steps(f->pipeline, PIPELINE_TRAIN);
             const struct msg_chunk_make make = {
-                .epoch = step / steps, .step = step % steps, .end = pipeline_rows(f->pipeline, PIPELINE_TRAIN, step % steps)};
+                .epoch = step / steps,
+                .step = step % steps,
+                .end = pipeline_rows(f->pipeline, PIPELINE_TRAIN, step % steps)};
             struct opt_groups bad;
-            if (pipeline_run(f->pipeline, &make, &f->layout[0], slab, NULL, &arena, &bad, &f->err) < 0) {
+            if (pipeline_run(f->pipeline, &make, &f->layout[0], slab, NULL, &arena, &bad, &f->err) <
+                0) {
                 (void)fprintf(stderr, "%s: %s: %s\n", work->name, f->err.path, f->err.text);
                 exit(1);
             }
@@ -90,8 +104,9 @@ static void run(struct fixture *f, const struct work *work, double seconds)
     struct buf text = {0};
     pipeline_stage_times(f->pipeline, times, &arena);
     doc_write_json(times, 0, &text);
-    printf("{\"bench\": \"pipeline\", \"row\": \"%s\", \"unit\": \"images per CPU-second\", \"ours\": %.0f, \"us\": %s}\n", work->name,
-           best, text.data);
+    printf("{\"bench\": \"pipeline\", \"row\": \"%s\", \"unit\": \"images per CPU-second\", "
+           "\"ours\": %.0f, \"us\": %s}\n",
+           work->name, best, text.data);
     (void)fflush(stdout);
     buf_fini(&text);
     arena_fini(&arena);

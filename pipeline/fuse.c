@@ -5,7 +5,8 @@
 
 enum { NAME_TEXT = 160 };
 
-struct op_key fuse_key(const struct stream *stream, const struct stream_op *op, const struct stream_places *places)
+struct op_key fuse_key(const struct stream *stream, const struct stream_op *op,
+                       const struct stream_places *places)
 {
     const struct stage_place *at = &places->at[op->level];
     /* Iterations beyond 32 bits come of an endless repeat inside an epoch. */
@@ -40,7 +41,8 @@ static struct affine fill_of(const struct stream_op *op)
 static bool same_fill(const struct affine *a, const struct affine *b)
 {
     return a->fill == b->fill && a->interpolation == b->interpolation &&
-           (a->fill != AFFINE_CONSTANT || memcmp(&a->fill_value, &b->fill_value, sizeof a->fill_value) == 0);
+           (a->fill != AFFINE_CONSTANT ||
+            memcmp(&a->fill_value, &b->fill_value, sizeof a->fill_value) == 0);
 }
 
 /* A node while it grows. */
@@ -54,7 +56,8 @@ struct group {
 static bool is_uniform(const struct group *g)
 {
     for (int64_t c = 1; c < g->channels; c++) {
-        if (g->factor[c] < g->factor[0] || g->factor[c] > g->factor[0] || g->term[c] < g->term[0] || g->term[c] > g->term[0]) {
+        if (g->factor[c] < g->factor[0] || g->factor[c] > g->factor[0] || g->term[c] < g->term[0] ||
+            g->term[c] > g->term[0]) {
             return false;
         }
     }
@@ -72,15 +75,18 @@ static bool takes_geometric(struct group *g, const struct stream_op *op)
     if (!is_free && g->has_fill && !same_fill(&g->node->fill, &fill)) {
         return false;
     }
-    /* What was linear before now comes after: the constant beside the picture has to be the same then. */
-    if (has_linear && (g->has_fill || !is_free) && fill.fill == AFFINE_CONSTANT && (g->node->is_geometric || !is_uniform(g))) {
+    /* What was linear before now comes after: the constant beside the picture has to be the same
+     * then. */
+    if (has_linear && (g->has_fill || !is_free) && fill.fill == AFFINE_CONSTANT &&
+        (g->node->is_geometric || !is_uniform(g))) {
         return false;
     }
     if (!is_free && !g->has_fill) {
         g->node->fill = fill;
         g->has_fill = true;
         if (has_linear && fill.fill == AFFINE_CONSTANT) {
-            g->node->fill.fill_value = (float)(((double)fill.fill_value - g->term[0]) / g->factor[0]);
+            g->node->fill.fill_value =
+                (float)(((double)fill.fill_value - g->term[0]) / g->factor[0]);
         }
     } else if (!g->node->is_geometric) {
         g->node->fill = fill;
@@ -124,7 +130,8 @@ static void finish(struct group *g, struct arena *arena)
     char name[NAME_TEXT] = "";
     for (int i = 0; i < node->n_ops; i++) {
         const size_t used = strlen(name);
-        (void)snprintf(name + used, sizeof name - used, "%s%s", i > 0 ? "+" : "", node->ops[i].op.desc->name);
+        (void)snprintf(name + used, sizeof name - used, "%s%s", i > 0 ? "+" : "",
+                       node->ops[i].op.desc->name);
     }
     node->name = arena_strdup(arena, name);
     *out = node->ops[node->n_ops - 1].op.out;
@@ -147,7 +154,8 @@ void fuse_nodes(struct stream *stream, struct arena *arena)
 {
     for (int i = 0; i < stream->n_ops;) {
         struct stream_node *node = &stream->nodes[stream->n_nodes++];
-        *node = (struct stream_node){.ops = &stream->ops[i], .in = stream->ops[i].op.in, .n_ops = 1};
+        *node =
+            (struct stream_node){.ops = &stream->ops[i], .in = stream->ops[i].op.in, .n_ops = 1};
         struct group group = {.node = node};
         bool may = !stream->ops[i].exact && takes(&group, &stream->ops[i]);
         for (i++; may && i < stream->n_ops && takes(&group, &stream->ops[i]); i++) {
@@ -157,7 +165,8 @@ void fuse_nodes(struct stream *stream, struct arena *arena)
     }
 }
 
-static void linear_bytes(const struct stream_node *node, const uint8_t *in, int64_t n, int64_t channels, float *out)
+static void linear_bytes(const struct stream_node *node, const uint8_t *in, int64_t n,
+                         int64_t channels, float *out)
 {
     for (int64_t i = 0; i < n; i += channels) {
         for (int64_t c = 0; c < channels; c++) {
@@ -166,7 +175,8 @@ static void linear_bytes(const struct stream_node *node, const uint8_t *in, int6
     }
 }
 
-static void linear_any(const struct stream_node *node, const struct tensor *in, int64_t n, int64_t channels, float *out)
+static void linear_any(const struct stream_node *node, const struct tensor *in, int64_t n,
+                       int64_t channels, float *out)
 {
     op_to_floats(in, n, out);
     for (int64_t i = 0; i < n; i += channels) {
@@ -176,7 +186,8 @@ static void linear_any(const struct stream_node *node, const struct tensor *in, 
     }
 }
 
-static int run_linear(const struct stream_node *node, const struct tensor *in, struct tensor *out, struct err *err)
+static int run_linear(const struct stream_node *node, const struct tensor *in, struct tensor *out,
+                      struct err *err)
 {
     int64_t n;
     int r = shape_count(&in->shape, &n);
@@ -200,7 +211,8 @@ int fuse_run(const struct stream *stream, const struct stream_node *node, const 
     if (!node->is_geometric) {
         return run_linear(node, in, out, err);
     }
-    const struct affine_image image = {in->dtype, in->shape.d[0], in->shape.d[1], in->shape.d[2], in->data};
+    const struct affine_image image = {in->dtype, in->shape.d[0], in->shape.d[1], in->shape.d[2],
+                                       in->data};
     const struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
     struct affine all = node->fill;
     affine_identity(all.m);

@@ -53,11 +53,16 @@ struct common {
     const struct doc *seed, *dtype, *data_format, *trainable;
 };
 static const struct opt common_options[] = {
-    OPT_STR_ROW(common, name, NULL, "Name of the op; its draws depend on it.", .flags = OPT_NULLABLE),
+    OPT_STR_ROW(common, name, NULL, "Name of the op; its draws depend on it.",
+                .flags = OPT_NULLABLE),
     OPT_DOC_ROW(common, seed, "Seed of this op instead of the job's.", .flags = OPT_NULLABLE),
-    OPT_DOC_ROW(common, dtype, "Accepted; ops compute in float32.", .flags = OPT_NULLABLE | OPT_IGNORED),
-    OPT_DOC_ROW(common, data_format, "channels_last; Resizing and CenterCrop take channels_first too.", .flags = OPT_NULLABLE),
-    OPT_DOC_ROW(common, trainable, "Accepted; an op learns nothing.", .flags = OPT_NULLABLE | OPT_IGNORED),
+    OPT_DOC_ROW(common, dtype, "Accepted; ops compute in float32.",
+                .flags = OPT_NULLABLE | OPT_IGNORED),
+    OPT_DOC_ROW(common, data_format,
+                "channels_last; Resizing and CenterCrop take channels_first too.",
+                .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(common, trainable, "Accepted; an op learns nothing.",
+                .flags = OPT_NULLABLE | OPT_IGNORED),
     OPT_END_ROW,
 };
 
@@ -71,8 +76,8 @@ static bool is_format(const struct doc *doc, const char *format)
     return doc != NULL && doc->type == DOC_STR && strcmp(doc->str, format) == 0;
 }
 
-static int read_options(const struct op_desc *desc, const struct doc *options, void *ctx, struct common *common,
-                        struct arena *arena, struct err *err)
+static int read_options(const struct op_desc *desc, const struct doc *options, void *ctx,
+                        struct common *common, struct arena *arena, struct err *err)
 {
     struct doc *own = doc_new(arena), *shared = doc_new(arena);
     doc_set_map(own);
@@ -113,7 +118,8 @@ static void snake(const char *name, char *buf, size_t size)
     buf[n] = '\0';
 }
 
-static const char *name_of(const struct op_desc *desc, const char *given, struct op_names *names, struct arena *arena)
+static const char *name_of(const struct op_desc *desc, const char *given, struct op_names *names,
+                           struct arena *arena)
 {
     char buf[NAME_MAX_];
     size_t row = 0;
@@ -129,8 +135,8 @@ static const char *name_of(const struct op_desc *desc, const char *given, struct
     return count == 0 ? arena_strdup(arena, buf) : arena_printf(arena, "%s_%d", buf, count);
 }
 
-int op_make(const struct op_desc *desc, const struct doc *options, struct op_names *names, struct arena *arena, struct op *ret,
-            struct err *err)
+int op_make(const struct op_desc *desc, const struct doc *options, struct op_names *names,
+            struct arena *arena, struct op *ret, struct err *err)
 {
     struct common common;
     void *ctx = arena_alloc(arena, desc->ctx_size > 0 ? desc->ctx_size : 1);
@@ -149,7 +155,8 @@ int op_make(const struct op_desc *desc, const struct doc *options, struct op_nam
     return 0;
 }
 
-int op_read(const struct doc *doc, struct op_names *names, struct arena *arena, struct op *ret, struct err *err)
+int op_read(const struct doc *doc, struct op_names *names, struct arena *arena, struct op *ret,
+            struct err *err)
 {
     const char *name;
     const struct doc *options;
@@ -160,8 +167,9 @@ int op_read(const struct doc *doc, struct op_names *names, struct arena *arena, 
     const struct op_desc *desc = op_find(name);
     if (desc == NULL) {
         const char *nearest = op_nearest(name);
-        return err_set_at(err, ERR_UNKNOWN, name, "there is no op '%.64s'%s%s%s", name, nearest ? "; did you mean '" : "",
-                          nearest ? nearest : "", nearest ? "'?" : "");
+        return err_set_at(err, ERR_UNKNOWN, name, "there is no op '%.64s'%s%s%s", name,
+                          nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                          nearest ? "'?" : "");
     }
     r = op_make(desc, options, names, arena, ret, err);
     if (r < 0) {
@@ -171,7 +179,8 @@ int op_read(const struct doc *doc, struct op_names *names, struct arena *arena, 
 }
 
 /* (channels, height, width) is one image a channel. */
-static int planes_out(const struct op *op, const struct op_spec *in, struct op_spec *out, struct err *err)
+static int planes_out(const struct op *op, const struct op_spec *in, struct op_spec *out,
+                      struct err *err)
 {
     int r = op_check_image(in, err);
     if (r < 0) {
@@ -186,7 +195,8 @@ static int planes_out(const struct op *op, const struct op_spec *in, struct op_s
     return r;
 }
 
-static int spec_out(const struct op *op, const struct op_spec *in, struct op_spec *out, struct err *err)
+static int spec_out(const struct op *op, const struct op_spec *in, struct op_spec *out,
+                    struct err *err)
 {
     if (op->is_channels_first) {
         return planes_out(op, in, out, err);
@@ -222,7 +232,8 @@ int op_params(const struct op_desc *desc)
     return n;
 }
 
-void op_draw(const struct op *op, const struct op_spec *in, const struct op_key *key, float params[OP_PARAMS_MAX])
+void op_draw(const struct op *op, const struct op_spec *in, const struct op_key *key,
+             float params[OP_PARAMS_MAX])
 {
     if (op->desc->draw != NULL) {
         struct rng rng;
@@ -231,23 +242,29 @@ void op_draw(const struct op *op, const struct op_spec *in, const struct op_key 
     }
 }
 
-static int run_planes(const struct op *op, const float *params, const struct op_key *key, const struct tensor *in,
-                      struct tensor *out, struct op_scratch *scratch, struct err *err)
+static int run_planes(const struct op *op, const float *params, const struct op_key *key,
+                      const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+                      struct err *err)
 {
     const size_t each = dtype_bytes(in->dtype);
-    const int64_t plane_in[] = {in->shape.d[1], in->shape.d[2], 1}, plane_out[] = {out->shape.d[1], out->shape.d[2], 1};
-    const size_t step_in = (size_t)(plane_in[0] * plane_in[1]) * each, step_out = (size_t)(plane_out[0] * plane_out[1]) * each;
+    const int64_t plane_in[] = {in->shape.d[1], in->shape.d[2], 1},
+                  plane_out[] = {out->shape.d[1], out->shape.d[2], 1};
+    const size_t step_in = (size_t)(plane_in[0] * plane_in[1]) * each,
+                 step_out = (size_t)(plane_out[0] * plane_out[1]) * each;
     int r = 0;
     for (int64_t c = 0; c < in->shape.d[0] && r == 0; c++) {
-        const struct tensor from = {in->dtype, shape_make(3, plane_in), (unsigned char *)in->data + (size_t)c * step_in};
-        struct tensor to = {out->dtype, shape_make(3, plane_out), (unsigned char *)out->data + (size_t)c * step_out};
+        const struct tensor from = {in->dtype, shape_make(3, plane_in),
+                                    (unsigned char *)in->data + (size_t)c * step_in};
+        struct tensor to = {out->dtype, shape_make(3, plane_out),
+                            (unsigned char *)out->data + (size_t)c * step_out};
         r = op->desc->run(op->ctx, params, key, &from, &to, scratch, err);
     }
     return r;
 }
 
-int op_run_given(const struct op *op, const float *params, const struct op_key *key, const struct tensor *in,
-                 struct tensor *out, struct op_scratch *scratch, struct err *err)
+int op_run_given(const struct op *op, const float *params, const struct op_key *key,
+                 const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+                 struct err *err)
 {
     const struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
     struct op_spec got;
@@ -263,15 +280,16 @@ int op_run_given(const struct op *op, const float *params, const struct op_key *
     if ((op->desc->flags & OP_GEOMETRIC) == 0) {
         return op->desc->run(op->ctx, params, key, in, out, scratch, err);
     }
-    const struct affine_image image = {in->dtype, in->shape.d[0], in->shape.d[1], in->shape.d[2], in->data};
+    const struct affine_image image = {in->dtype, in->shape.d[0], in->shape.d[1], in->shape.d[2],
+                                       in->data};
     struct affine affine;
     op->desc->affine(op->ctx, params, image.height, image.width, &affine);
     affine_run(&affine, &image, out->data);
     return 0;
 }
 
-int op_run(const struct op *op, const struct op_key *key, const struct tensor *in, struct tensor *out,
-           struct op_scratch *scratch, struct err *err)
+int op_run(const struct op *op, const struct op_key *key, const struct tensor *in,
+           struct tensor *out, struct op_scratch *scratch, struct err *err)
 {
     float params[OP_PARAMS_MAX] = {0};
     const struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
@@ -284,16 +302,19 @@ static bool is_outside(double v, const struct op_bounds *bounds)
     return v < bounds->low || v > bounds->high || (bounds->is_low_open && v <= bounds->low);
 }
 
-int op_factor(const struct opt_floats *given, const char *row, const struct op_bounds *bounds, float ret[2], struct err *err)
+int op_factor(const struct opt_floats *given, const char *row, const struct op_bounds *bounds,
+              float ret[2], struct err *err)
 {
     const bool is_pair = given->n > 1;
     const double a = given->v[0], b = is_pair ? given->v[1] : a;
     double lo = a < b ? a : b, hi = a < b ? b : a;
-    if (is_pair && !bounds->is_strict ? a > bounds->high || b < bounds->low : is_outside(a, bounds) || is_outside(b, bounds)) {
+    if (is_pair && !bounds->is_strict ? a > bounds->high || b < bounds->low
+                                      : is_outside(a, bounds) || is_outside(b, bounds)) {
         char low[40], high[40];
         opt_number_text(bounds->low, low, sizeof low);
         opt_number_text(bounds->high, high, sizeof high);
-        return err_set_at(err, ERR_RANGE, row, "lies outside %s%s..%s", bounds->is_low_open ? "above " : "", low, high);
+        return err_set_at(err, ERR_RANGE, row, "lies outside %s%s..%s",
+                          bounds->is_low_open ? "above " : "", low, high);
     }
     if (!is_pair) {
         hi = a < 0 ? -a : a;
@@ -312,7 +333,8 @@ int op_check_image(const struct op_spec *in, struct err *err)
         return err_set(err, ERR_SHAPE, "takes images (height, width, channels), not %s", text);
     }
     if (in->dtype != DTYPE_U8 && in->dtype != DTYPE_F32) {
-        return err_set(err, ERR_SHAPE, "takes uint8 or float32, not %s; put Rescaling before it", text);
+        return err_set(err, ERR_SHAPE, "takes uint8 or float32, not %s; put Rescaling before it",
+                       text);
     }
     return 0;
 }
@@ -324,10 +346,10 @@ void op_shape_text(const struct op_spec *spec, char *buf, size_t size)
     (void)snprintf(buf, size, "%s %s", dtype_name(spec->dtype), shape);
 }
 
-#define CONVERT(type)                                   \
-    for (int64_t i = 0; i < n; i++) {                   \
-        out[i] = (float)((const type *)in->data)[i];    \
-    }                                                   \
+#define CONVERT(type)                                \
+    for (int64_t i = 0; i < n; i++) {                \
+        out[i] = (float)((const type *)in->data)[i]; \
+    }                                                \
     break
 
 void op_to_floats(const struct tensor *in, int64_t n, float *out)

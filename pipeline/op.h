@@ -1,12 +1,14 @@
-/* op - what is done to a sample: a descriptor a file, a row a descriptor; the same code in a worker and in a model's layer.
+/* op - what is done to a sample: a descriptor a file, a row a descriptor; the same code in a worker
+ * and in a model's layer.
  *
  * Owns:     an op read from a document lives in the arena given; a scratch is its user's.
  * Threads:  a checked op is const; a scratch belongs to one thread.
- * Errors:   op_read and op_check: ERR_UNKNOWN, ERR_INVALID, ERR_RANGE, ERR_SHAPE, path below the op. op_run: ERR_DATA, ERR_SHAPE.
- * Lifetime: the arena's.
+ * Errors:   op_read and op_check: ERR_UNKNOWN, ERR_INVALID, ERR_RANGE, ERR_SHAPE, path below the
+ * op. op_run: ERR_DATA, ERR_SHAPE. Lifetime: the arena's.
  *
- * Law 1: what op_run gives is a function of (seed, op id, epoch, position) and the input. Random ops draw all their parameters
- * first (`draw`) and then are a pure function of them, so that given parameters can be applied too.
+ * Law 1: what op_run gives is a function of (seed, op id, epoch, position) and the input. Random
+ * ops draw all their parameters first (`draw`) and then are a pure function of them, so that given
+ * parameters can be applied too.
  */
 #ifndef PIPELINE_OP_H
 #define PIPELINE_OP_H
@@ -23,8 +25,10 @@ enum op_flag {
     OP_SAMPLE = 1 << 1,    /* looks at the sample's index in its data set (tests) */
     OP_CHANNELS = 1 << 2,  /* linear, a factor and a term a channel: has `linear` */
     OP_GEOMETRIC = 1 << 3, /* one map of the plane: has `affine` instead of `run` */
-    OP_PLANES = 1 << 5,    /* an image to one of the same type, each channel by itself: takes channels_first too */
-    OP_EXACT_PLACES = 1 << 4, /* geometric, pixels to pixels: fill and interpolation are of no account */
+    OP_PLANES = 1 << 5,    /* an image to one of the same type, each channel by itself: takes
+                              channels_first too */
+    OP_EXACT_PLACES =
+        1 << 4, /* geometric, pixels to pixels: fill and interpolation are of no account */
 };
 
 /* One sample's field: an unknown dimension is -1 (images of many sizes). */
@@ -38,7 +42,8 @@ struct op_scratch {
     void *data;
     size_t bytes;
 };
-void *op_scratch_need(struct op_scratch *scratch, size_t bytes); /* 64-byte aligned, contents lost on growth */
+void *op_scratch_need(struct op_scratch *scratch,
+                      size_t bytes); /* 64-byte aligned, contents lost on growth */
 void op_scratch_fini(struct op_scratch *scratch);
 
 struct op_key {
@@ -62,13 +67,16 @@ struct op_desc {
     const struct op_param *params; /* ends with a NULL name; NULL if none */
     /* What rows of options cannot say; derives what run needs. May be NULL. */
     int (*init)(void *ctx, struct arena *arena, struct err *err);
-    /* Spec in, spec out. Pure: asked with unknown dimensions at compile, with real ones at run. NULL: unchanged float32. */
+    /* Spec in, spec out. Pure: asked with unknown dimensions at compile, with real ones at run.
+     * NULL: unchanged float32. */
     int (*check)(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err);
     void (*draw)(const void *ctx, const struct op_spec *in, struct rng *rng, float *params);
-    int (*run)(const void *ctx, const float *params, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err);
+    int (*run)(const void *ctx, const float *params, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err);
     /* OP_GEOMETRIC: the map from output to input. */
-    void (*affine)(const void *ctx, const float *params, int64_t height, int64_t width, struct affine *ret);
+    void (*affine)(const void *ctx, const float *params, int64_t height, int64_t width,
+                   struct affine *ret);
     /* OP_CHANNELS: out = in * factor[i] + term[i], i = channel; n = channels. */
     void (*linear)(const void *ctx, int64_t n, float *factor, float *term);
 };
@@ -83,7 +91,7 @@ struct op {
     const char *name; /* given, or Keras's way: random_flip, random_flip_1 */
     uint64_t id;      /* of its name: the same in the pipeline and in a model */
     bool is_channels_first;
-    bool has_seed;    /* the op's own seed takes the job's place */
+    bool has_seed; /* the op's own seed takes the job's place */
     uint64_t seed;
     struct op_spec in, out; /* after op_check */
 };
@@ -93,28 +101,35 @@ struct op_names {
     int n[64]; /* by row of op_table */
 };
 /* Reads `Name`, {Name: {options}} or Keras's {class_name, config}. */
-int op_read(const struct doc *doc, struct op_names *names, struct arena *arena, struct op *ret, struct err *err);
-/* The same with the name and the options apart (a layer of a model). */
-int op_make(const struct op_desc *desc, const struct doc *options, struct op_names *names, struct arena *arena, struct op *ret,
+int op_read(const struct doc *doc, struct op_names *names, struct arena *arena, struct op *ret,
             struct err *err);
+/* The same with the name and the options apart (a layer of a model). */
+int op_make(const struct op_desc *desc, const struct doc *options, struct op_names *names,
+            struct arena *arena, struct op *ret, struct err *err);
 int op_check(struct op *op, const struct op_spec *in, struct err *err);
 /* Number of drawn parameters of one sample. */
 int op_params(const struct op_desc *desc);
-void op_draw(const struct op *op, const struct op_spec *in, const struct op_key *key, float params[OP_PARAMS_MAX]);
-/* One sample. out->data holds the bytes of the op's output; dtype and shape of out are set. in and out do not overlap. */
-int op_run(const struct op *op, const struct op_key *key, const struct tensor *in, struct tensor *out,
-           struct op_scratch *scratch, struct err *err);
-int op_run_given(const struct op *op, const float *params, const struct op_key *key, const struct tensor *in,
-                 struct tensor *out, struct op_scratch *scratch, struct err *err);
+void op_draw(const struct op *op, const struct op_spec *in, const struct op_key *key,
+             float params[OP_PARAMS_MAX]);
+/* One sample. out->data holds the bytes of the op's output; dtype and shape of out are set. in and
+ * out do not overlap. */
+int op_run(const struct op *op, const struct op_key *key, const struct tensor *in,
+           struct tensor *out, struct op_scratch *scratch, struct err *err);
+int op_run_given(const struct op *op, const float *params, const struct op_key *key,
+                 const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+                 struct err *err);
 
-/* Parts for the files of ops. A factor of Keras with bounds: a number f, inside them, is -f..f with its lower end cut at
- * `low`; a pair is sorted and refused when it is all outside, or with is_strict when any end is. */
+/* Parts for the files of ops. A factor of Keras with bounds: a number f, inside them, is -f..f with
+ * its lower end cut at `low`; a pair is sorted and refused when it is all outside, or with
+ * is_strict when any end is. */
 struct op_bounds {
     double low, high;
     bool is_strict, is_low_open; /* low itself is not allowed */
 };
-int op_factor(const struct opt_floats *given, const char *row, const struct op_bounds *bounds, float ret[2], struct err *err);
-int op_check_image(const struct op_spec *in, struct err *err); /* (height, width, channels) of uint8 or float32 */
+int op_factor(const struct opt_floats *given, const char *row, const struct op_bounds *bounds,
+              float ret[2], struct err *err);
+int op_check_image(const struct op_spec *in,
+                   struct err *err); /* (height, width, channels) of uint8 or float32 */
 void op_shape_text(const struct op_spec *spec, char *buf, size_t size); /* "float32 (28, 28, 1)" */
 /* Any element type as float. */
 void op_to_floats(const struct tensor *in, int64_t n, float *out);

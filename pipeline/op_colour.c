@@ -8,13 +8,17 @@ int op_colour_check(const void *ctx, const struct op_spec *in, struct op_spec *o
     return op_check_image(in, err);
 }
 
-int op_colour_check_float(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err)
+int op_colour_check_float(const void *ctx, const struct op_spec *in, struct op_spec *out,
+                          struct err *err)
 {
     int r = op_colour_check(ctx, in, out, err);
-    return r == 0 && in->dtype == DTYPE_U8 ? err_set(err, ERR_SHAPE, "takes float32, not uint8; put Rescaling before it") : r;
+    return r == 0 && in->dtype == DTYPE_U8
+               ? err_set(err, ERR_SHAPE, "takes float32, not uint8; put Rescaling before it")
+               : r;
 }
 
-int op_colour_check_rgb(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err)
+int op_colour_check_rgb(const void *ctx, const struct op_spec *in, struct op_spec *out,
+                        struct err *err)
 {
     int r = op_colour_check(ctx, in, out, err);
     if (r == 0 && in->shape.d[2] != 3) {
@@ -25,7 +29,8 @@ int op_colour_check_rgb(const void *ctx, const struct op_spec *in, struct op_spe
     return r;
 }
 
-int op_colour_check_rgb_float(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err)
+int op_colour_check_rgb_float(const void *ctx, const struct op_spec *in, struct op_spec *out,
+                              struct err *err)
 {
     int r = op_colour_check_float(ctx, in, out, err);
     return r < 0 ? r : op_colour_check_rgb(ctx, in, out, err);
@@ -33,7 +38,9 @@ int op_colour_check_rgb_float(const void *ctx, const struct op_spec *in, struct 
 
 int op_colour_check_range(const struct opt_floats *range, struct err *err)
 {
-    return range->v[0] < range->v[1] ? 0 : err_set_at(err, ERR_RANGE, "value_range", "its first value is not below its second");
+    return range->v[0] < range->v[1] ? 0
+                                     : err_set_at(err, ERR_RANGE, "value_range",
+                                                  "its first value is not below its second");
 }
 
 int64_t op_colour_begin(const struct tensor *in, struct tensor *out)
@@ -65,7 +72,8 @@ float op_colour_grey(const float rgb[3])
 void op_colour_to_hsv(const float rgb[3], float hsv[3])
 {
     const float r = rgb[0], g = rgb[1], b = rgb[2];
-    const float most = r > g ? (r > b ? r : b) : (g > b ? g : b), least = r < g ? (r < b ? r : b) : (g < b ? g : b);
+    const float most = r > g ? (r > b ? r : b) : (g > b ? g : b),
+                least = r < g ? (r < b ? r : b) : (g < b ? g : b);
     const float span = most - least;
     float h = 0;
     if (span > 0) {
@@ -87,7 +95,8 @@ void op_colour_to_hsv(const float rgb[3], float hsv[3])
 void op_colour_from_hsv(const float hsv[3], float rgb[3])
 {
     const float h = hsv[0] * 6, s = hsv[1], v = hsv[2];
-    const float d[3] = {op_colour_clamp(fabsf(h - 3) - 1, 0, 1), op_colour_clamp(2 - fabsf(h - 2), 0, 1),
+    const float d[3] = {op_colour_clamp(fabsf(h - 3) - 1, 0, 1),
+                        op_colour_clamp(2 - fabsf(h - 2), 0, 1),
                         op_colour_clamp(2 - fabsf(h - 4), 0, 1)};
     for (int c = 0; c < 3; c++) {
         rgb[c] = ((1 - s) + s * d[c]) * v;

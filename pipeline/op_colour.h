@@ -10,10 +10,14 @@
     OPT_FLOATS_ROW(S, value_range, "[0,255]", 2, 2, 0, 0, "Least and greatest value of a channel.")
 
 /* A picture of 1 or 3 channels, out float32; _float: and not uint8, as Keras; _rgb: 3 channels. */
-int op_colour_check(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err);
-int op_colour_check_float(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err);
-int op_colour_check_rgb_float(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err);
-int op_colour_check_rgb(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err);
+int op_colour_check(const void *ctx, const struct op_spec *in, struct op_spec *out,
+                    struct err *err);
+int op_colour_check_float(const void *ctx, const struct op_spec *in, struct op_spec *out,
+                          struct err *err);
+int op_colour_check_rgb_float(const void *ctx, const struct op_spec *in, struct op_spec *out,
+                              struct err *err);
+int op_colour_check_rgb(const void *ctx, const struct op_spec *in, struct op_spec *out,
+                        struct err *err);
 /* value_range is a low end and a higher one. */
 int op_colour_check_range(const struct opt_floats *range, struct err *err);
 /* The picture as floats in out->data; returns the number of values. */

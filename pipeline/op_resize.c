@@ -14,7 +14,8 @@ static int64_t at_most(int64_t a, int64_t b)
 }
 
 /* Keras computes both in float32 and cuts the fraction off. */
-static void proportional(const struct op_resize *k, const struct resize_image *in, int64_t *ret_height, int64_t *ret_width)
+static void proportional(const struct op_resize *k, const struct resize_image *in,
+                         int64_t *ret_height, int64_t *ret_width)
 {
     *ret_height = (int64_t)((float)(in->width * k->height) / (float)k->width);
     *ret_width = (int64_t)((float)(in->height * k->width) / (float)k->height);
@@ -26,8 +27,10 @@ static void crop(const struct op_resize *k, struct resize_image *in)
     proportional(k, in, &height, &width);
     height = at_least(at_most(in->height, height), 1);
     width = at_least(at_most(in->width, width), 1);
-    const int64_t top = (int64_t)((float)(in->height - height) / 2), left = (int64_t)((float)(in->width - width) / 2);
-    in->data = (const unsigned char *)in->data + (size_t)(top * in->stride + left * in->channels) * dtype_bytes(in->dtype);
+    const int64_t top = (int64_t)((float)(in->height - height) / 2),
+                  left = (int64_t)((float)(in->width - width) / 2);
+    in->data = (const unsigned char *)in->data +
+               (size_t)(top * in->stride + left * in->channels) * dtype_bytes(in->dtype);
     in->height = height;
     in->width = width;
 }
@@ -45,7 +48,8 @@ static void fill(const struct op_resize *k, const struct resize_image *in, void 
 }
 
 /* The size with a margin that gives the target's proportions; the same margin on both sides. */
-static void padded_size(const struct op_resize *k, const struct resize_image *in, int64_t *ret_height, int64_t *ret_width)
+static void padded_size(const struct op_resize *k, const struct resize_image *in,
+                        int64_t *ret_height, int64_t *ret_width)
 {
     proportional(k, in, ret_height, ret_width);
     const int64_t top = (int64_t)((float)(at_least(*ret_height, in->height) - in->height) / 2);
@@ -54,14 +58,16 @@ static void padded_size(const struct op_resize *k, const struct resize_image *in
     *ret_width = in->width + 2 * left;
 }
 
-static void pad(const struct op_resize *k, struct resize_image *in, int64_t height, int64_t width, unsigned char *to)
+static void pad(const struct op_resize *k, struct resize_image *in, int64_t height, int64_t width,
+                unsigned char *to)
 {
     const size_t each = dtype_bytes(in->dtype);
     const int64_t top = (height - in->height) / 2, left = (width - in->width) / 2;
     fill(k, in, to, height * width * in->channels);
     for (int64_t y = 0; y < in->height; y++) {
         memcpy(to + (size_t)(((top + y) * width + left) * in->channels) * each,
-               (const unsigned char *)in->data + (size_t)(y * in->stride) * each, (size_t)(in->width * in->channels) * each);
+               (const unsigned char *)in->data + (size_t)(y * in->stride) * each,
+               (size_t)(in->width * in->channels) * each);
     }
     in->data = to;
     in->height = height;
@@ -69,8 +75,8 @@ static void pad(const struct op_resize *k, struct resize_image *in, int64_t heig
     in->stride = width * in->channels;
 }
 
-int op_resize_run(const struct op_resize *k, const struct tensor *x, struct tensor *out, struct op_scratch *scratch,
-                  struct err *err)
+int op_resize_run(const struct op_resize *k, const struct tensor *x, struct tensor *out,
+                  struct op_scratch *scratch, struct err *err)
 {
     struct resize_image in = {.dtype = x->dtype,
                               .height = x->shape.d[0],
@@ -85,7 +91,8 @@ int op_resize_run(const struct op_resize *k, const struct tensor *x, struct tens
     } else if (k->pad) {
         padded_size(k, &in, &height, &width);
         if (height > 1 << 24 || width > 1 << 24 || height * width > (int64_t)1 << 28) {
-            return err_set(err, ERR_LIMIT, "its proportions make a margin of %lld x %lld pixels", (long long)height, (long long)width);
+            return err_set(err, ERR_LIMIT, "its proportions make a margin of %lld x %lld pixels",
+                           (long long)height, (long long)width);
         }
         margin = ((size_t)(height * width * in.channels) * dtype_bytes(in.dtype) + 63) / 64 * 64;
     }
@@ -100,6 +107,7 @@ int op_resize_run(const struct op_resize *k, const struct tensor *x, struct tens
     if (k->pad) {
         pad(k, &in, height, width, memory);
     }
-    resize_run(&in, k->height, k->width, k->method, k->antialias, memory + margin, out->data, k->width * in.channels);
+    resize_run(&in, k->height, k->width, k->method, k->antialias, memory + margin, out->data,
+               k->width * in.channels);
     return 0;
 }

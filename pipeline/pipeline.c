@@ -9,7 +9,8 @@ enum { NUMERICS_VERSION = 1 };
 
 static const char *const stream_names[PIPELINE_STREAM_MAX_] = {"train", "validation"};
 
-static const struct pipeline_manifest *find_manifest(const struct pipeline_store *store, const char *dataset)
+static const struct pipeline_manifest *find_manifest(const struct pipeline_store *store,
+                                                     const char *dataset)
 {
     for (int i = 0; i < store->n_manifests; i++) {
         if (strcmp(store->manifests[i].dataset, dataset) == 0) {
@@ -19,8 +20,8 @@ static const struct pipeline_manifest *find_manifest(const struct pipeline_store
     return NULL;
 }
 
-static int open_source(struct source *ret, const struct job_stream *stream, const char *name, const struct pipeline_store *store,
-                       struct arena *arena, struct err *err)
+static int open_source(struct source *ret, const struct job_stream *stream, const char *name,
+                       const struct pipeline_store *store, struct arena *arena, struct err *err)
 {
     const struct pipeline_manifest *manifest = find_manifest(store, stream->dataset);
     if (manifest == NULL) {
@@ -39,10 +40,12 @@ static int open_source(struct source *ret, const struct job_stream *stream, cons
     return r;
 }
 
-static int compile_stream(struct pipeline *p, int which, const struct pipeline_store *store, struct arena *arena, struct err *err)
+static int compile_stream(struct pipeline *p, int which, const struct pipeline_store *store,
+                          struct arena *arena, struct err *err)
 {
     const struct job_spec *job = p->job;
-    const struct job_stream *stream = which == PIPELINE_TRAIN ? &job->data.train : &job->data.validation;
+    const struct job_stream *stream =
+        which == PIPELINE_TRAIN ? &job->data.train : &job->data.validation;
     const bool is_own = which == PIPELINE_VALIDATION && job->validation_pipeline != NULL;
     const struct stream_want want = {
         .stages = is_own ? job->validation_pipeline : job->pipeline,
@@ -61,7 +64,8 @@ static int compile_stream(struct pipeline *p, int which, const struct pipeline_s
 static int compile_predict(struct pipeline *p, struct arena *arena, struct err *err)
 {
     const struct stream_want want = {
-        .stages = p->job->validation_pipeline != NULL ? p->job->validation_pipeline : p->job->pipeline,
+        .stages =
+            p->job->validation_pipeline != NULL ? p->job->validation_pipeline : p->job->pipeline,
         .path = p->job->validation_pipeline != NULL ? "validation_pipeline" : "pipeline",
         .seed = (uint64_t)p->job->fit.seed,
         .epochs = 1,
@@ -75,14 +79,17 @@ static bool same_spec(const struct op_spec *a, const struct op_spec *b)
 }
 
 /* A number has to mean the same class in both. */
-static int check_classes(const struct source *train, const struct source *validation, struct err *err)
+static int check_classes(const struct source *train, const struct source *validation,
+                         struct err *err)
 {
     for (int64_t i = 0; i < train->n_classes || i < validation->n_classes; i++) {
         const char *a = i < train->n_classes ? train->classes[i] : NULL;
         const char *b = i < validation->n_classes ? validation->classes[i] : NULL;
         if (b != NULL && (a == NULL || strcmp(a, b) != 0)) {
-            return err_set_at(err, ERR_DATA, "data.validation", "its class %lld is '%s', that of data.train %s%s%s", (long long)i, b,
-                              a != NULL ? "'" : "does not exist", a != NULL ? a : "", a != NULL ? "'" : "");
+            return err_set_at(err, ERR_DATA, "data.validation",
+                              "its class %lld is '%s', that of data.train %s%s%s", (long long)i, b,
+                              a != NULL ? "'" : "does not exist", a != NULL ? a : "",
+                              a != NULL ? "'" : "");
         }
     }
     return 0;
@@ -90,12 +97,14 @@ static int check_classes(const struct source *train, const struct source *valida
 
 static int check_streams(const struct pipeline *p, struct err *err)
 {
-    const struct op_spec *train = &p->streams[PIPELINE_TRAIN].x, *validation = &p->streams[PIPELINE_VALIDATION].x;
+    const struct op_spec *train = &p->streams[PIPELINE_TRAIN].x,
+                         *validation = &p->streams[PIPELINE_VALIDATION].x;
     if (p->has[PIPELINE_VALIDATION] && !same_spec(train, validation)) {
         char a[128], b[128];
         op_shape_text(train, a, sizeof a);
         op_shape_text(validation, b, sizeof b);
-        return err_set_at(err, ERR_SHAPE, "data.validation", "the validation stream makes %s, the training stream %s", b, a);
+        return err_set_at(err, ERR_SHAPE, "data.validation",
+                          "the validation stream makes %s, the training stream %s", b, a);
     }
     if (p->has[PIPELINE_VALIDATION] && p->sources[PIPELINE_TRAIN].n_classes > 0) {
         return check_classes(&p->sources[PIPELINE_TRAIN], &p->sources[PIPELINE_VALIDATION], err);
@@ -110,7 +119,8 @@ static void put_doc(struct doc *map, struct arena *arena, const char *key, const
     }
 }
 
-static void put_stream(struct doc *list, struct arena *arena, const struct job_stream *stream, const struct pipeline_store *store)
+static void put_stream(struct doc *list, struct arena *arena, const struct job_stream *stream,
+                       const struct pipeline_store *store)
 {
     struct doc *map = doc_push(list, arena);
     doc_set_map(map);
@@ -144,8 +154,8 @@ static void make_id(struct pipeline *p, const struct pipeline_store *store)
     arena_fini(&arena);
 }
 
-int pipeline_compile(const struct job_spec *job, const struct pipeline_store *store, struct arena *arena,
-                     struct pipeline **ret, struct err *err)
+int pipeline_compile(const struct job_spec *job, const struct pipeline_store *store,
+                     struct arena *arena, struct pipeline **ret, struct err *err)
 {
     if (job->data.train.dataset == NULL) {
         return err_set_at(err, ERR_MISSING, "data.train", "a job names the data set it trains on");
@@ -179,7 +189,8 @@ void pipeline_destroy(struct pipeline *pipeline)
     }
 }
 
-static void put_field(struct doc *fields, struct arena *arena, const char *name, const char *kind, const struct op_spec *spec)
+static void put_field(struct doc *fields, struct arena *arena, const char *name, const char *kind,
+                      const struct op_spec *spec)
 {
     struct doc *field = doc_push(fields, arena);
     doc_set_map(field);
@@ -197,7 +208,8 @@ static void put_plan(const struct pipeline *p, int which, struct doc *map, struc
 {
     static const struct op_spec label = {.dtype = DTYPE_I64};
     const struct stream *s = &p->streams[which];
-    const struct job_stream *data = which == PIPELINE_TRAIN ? &p->job->data.train : &p->job->data.validation;
+    const struct job_stream *data =
+        which == PIPELINE_TRAIN ? &p->job->data.train : &p->job->data.validation;
     doc_set_map(map);
     doc_put_str(map, arena, "dataset", data->dataset);
     doc_put_str(map, arena, "split", data->split);

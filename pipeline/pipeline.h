@@ -1,11 +1,13 @@
-/* pipeline - from a job's `data` and `pipeline` to the rows of a batch: compile once, then a pure function.
+/* pipeline - from a job's `data` and `pipeline` to the rows of a batch: compile once, then a pure
+ * function.
  *
- * Owns:     pipeline_compile allocates from the arena; pipeline_destroy closes what the sources opened.
- * Threads:  a compiled pipeline is used by one thread (it has scratch memory); processes compile their own, equal ones.
- * Errors:   of compile: point into the document. Of run: ERR_DATA only for what `on_error: fail` refuses (path = file, text = reason).
- * Lifetime: the process's.
+ * Owns:     pipeline_compile allocates from the arena; pipeline_destroy closes what the sources
+ * opened. Threads:  a compiled pipeline is used by one thread (it has scratch memory); processes
+ * compile their own, equal ones. Errors:   of compile: point into the document. Of run: ERR_DATA
+ * only for what `on_error: fail` refuses (path = file, text = reason). Lifetime: the process's.
  *
- * Law 2: pipeline_run(epoch, step, begin, end) depends on nothing but its arguments and the compiled pipeline.
+ * Law 2: pipeline_run(epoch, step, begin, end) depends on nothing but its arguments and the
+ * compiled pipeline.
  */
 #ifndef PIPELINE_PIPELINE_H
 #define PIPELINE_PIPELINE_H
@@ -29,13 +31,14 @@ struct pipeline_store {
 };
 
 struct pipeline;
-int pipeline_compile(const struct job_spec *job, const struct pipeline_store *store, struct arena *arena,
-                     struct pipeline **ret, struct err *err);
+int pipeline_compile(const struct job_spec *job, const struct pipeline_store *store,
+                     struct arena *arena, struct pipeline **ret, struct err *err);
 void pipeline_destroy(struct pipeline *pipeline);
 
 /* The data half of the plan:
- * {pipeline: id, streams: {train: {dataset, split, samples, batch, steps (an epoch), repeat, fields: [{name, kind, dtype, shape}],
- *  prefetch: n or 0 = AUTOTUNE}, validation: {...} or absent}, classes: [names], n_classes, slab_bytes}. Fields: "x" (and more) then "y". */
+ * {pipeline: id, streams: {train: {dataset, split, samples, batch, steps (an epoch), repeat,
+ * fields: [{name, kind, dtype, shape}], prefetch: n or 0 = AUTOTUNE}, validation: {...} or absent},
+ * classes: [names], n_classes, slab_bytes}. Fields: "x" (and more) then "y". */
 void pipeline_plan(const struct pipeline *pipeline, struct doc *map, struct arena *arena);
 const char *pipeline_id(const struct pipeline *pipeline);
 bool pipeline_has(const struct pipeline *pipeline, enum pipeline_stream stream);
@@ -47,17 +50,20 @@ int64_t pipeline_rows(const struct pipeline *pipeline, enum pipeline_stream stre
 struct pipeline_progress {
     struct slab_in_flight *in_flight;
 };
-/* Writes rows begin..end of a batch into `slab` (laid out as slab_layout says). Rows of `skip` are only marked. Bad rows get __ok = 0
- * and a record in ret_bad (arena). stages: per-op microseconds are added when not NULL (pipeline_stage_name gives names). */
-int pipeline_run(struct pipeline *pipeline, const struct msg_chunk_make *chunk, const struct slab_layout *layout,
-                 unsigned char *slab, struct pipeline_progress *progress, struct arena *arena,
+/* Writes rows begin..end of a batch into `slab` (laid out as slab_layout says). Rows of `skip` are
+ * only marked. Bad rows get __ok = 0 and a record in ret_bad (arena). stages: per-op microseconds
+ * are added when not NULL (pipeline_stage_name gives names). */
+int pipeline_run(struct pipeline *pipeline, const struct msg_chunk_make *chunk,
+                 const struct slab_layout *layout, unsigned char *slab,
+                 struct pipeline_progress *progress, struct arena *arena,
                  struct opt_groups *ret_bad, struct err *err);
 /* {op name: us} since the last call; resets. */
 void pipeline_stage_times(struct pipeline *pipeline, struct doc *map, struct arena *arena);
-/* Deterministic part applied to one input file (PNG, JPEG, .npy bytes) or to a sample of a stream, for predictions: writes
- * one row of field x. */
-int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t size, void *ret_row, struct err *err);
-int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stream, int64_t sample, void *ret_row,
-                            int64_t *ret_label, struct err *err);
+/* Deterministic part applied to one input file (PNG, JPEG, .npy bytes) or to a sample of a stream,
+ * for predictions: writes one row of field x. */
+int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t size, void *ret_row,
+                          struct err *err);
+int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stream, int64_t sample,
+                            void *ret_row, int64_t *ret_label, struct err *err);
 
 #endif

@@ -6,7 +6,8 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/pipeline_impl.h"
 
-/* How far on-error: replace looks for a good sample, and every how manieth row of a long chunk is timed. */
+/* How far on-error: replace looks for a good sample, and every how manieth row of a long chunk is
+ * timed. */
 enum { REPLACE_MAX = 1024, TIMED_EVERY = 8 };
 
 struct chunk {
@@ -20,7 +21,8 @@ struct chunk {
     size_t n_bad;
 };
 
-static const struct slab_field *field(const struct slab_layout *layout, const char *name, size_t row_bytes)
+static const struct slab_field *field(const struct slab_layout *layout, const char *name,
+                                      size_t row_bytes)
 {
     for (int i = 0; i < layout->n_fields; i++) {
         if (strcmp(layout->fields[i].name, name) == 0) {
@@ -44,8 +46,8 @@ static bool holds(const struct opt_ints *list, int64_t number)
 /* Is it the sample's fault? The machine's are nobody's sample. */
 static bool is_bad_sample(int code)
 {
-    return code == ERR_DATA || code == ERR_CORRUPT || code == ERR_LIMIT || code == ERR_SHAPE || code == ERR_UNSUPPORTED ||
-           code == ERR_NOT_FINITE;
+    return code == ERR_DATA || code == ERR_CORRUPT || code == ERR_LIMIT || code == ERR_SHAPE ||
+           code == ERR_UNSUPPORTED || code == ERR_NOT_FINITE;
 }
 
 static int check_sample(const struct source *source, const struct tensor *x, struct err *err)
@@ -59,13 +61,16 @@ static int check_sample(const struct source *source, const struct tensor *x, str
     return err_set(err, ERR_SHAPE, "is %s, the others %s", a, b);
 }
 
-/* With an op that takes any size, check_sample lets every shape through; without one all are as the first. */
+/* With an op that takes any size, check_sample lets every shape through; without one all are as the
+ * first. */
 static bool takes_any(const struct stream *stream)
 {
-    return stream->n_ops > 0 && stream->ops[0].op.in.shape.rank == 3 && stream->ops[0].op.in.shape.d[0] < 0;
+    return stream->n_ops > 0 && stream->ops[0].op.in.shape.rank == 3 &&
+           stream->ops[0].op.in.shape.d[0] < 0;
 }
 
-static int make_sample(struct pipeline *p, struct stream *stream, const struct stream_places *places, int64_t weight, void *row,
+static int make_sample(struct pipeline *p, struct stream *stream,
+                       const struct stream_places *places, int64_t weight, void *row,
                        int64_t *ret_label, struct err *err)
 {
     struct source_sample sample;
@@ -99,7 +104,8 @@ static void record(struct chunk *c, int64_t row, int64_t sample, const struct er
     };
 }
 
-static int refuse(const struct chunk *c, int64_t sample, int code, const struct err *found, struct err *err)
+static int refuse(const struct chunk *c, int64_t sample, int code, const struct err *found,
+                  struct err *err)
 {
     const char *path = c->stream->source->desc->path(c->stream->source, sample);
     return is_bad_sample(code) ? err_set_at(err, ERR_DATA, path, "%s", found->text)
@@ -107,7 +113,8 @@ static int refuse(const struct chunk *c, int64_t sample, int code, const struct 
 }
 
 /* The next good sample of the stream's order, the epoch's end followed by its beginning. */
-static int replace(struct chunk *c, int64_t row, int64_t *ret_label, int64_t *ret_sample, struct err *err)
+static int replace(struct chunk *c, int64_t row, int64_t *ret_label, int64_t *ret_sample,
+                   struct err *err)
 {
     const struct msg_chunk_make *make = c->make;
     for (int64_t ahead = 1; ahead < REPLACE_MAX && ahead < c->stream->rows; ahead++) {
@@ -116,7 +123,8 @@ static int replace(struct chunk *c, int64_t row, int64_t *ret_label, int64_t *re
         if (holds(&make->skip_samples, places.at[0].position)) {
             continue;
         }
-        int r = make_sample(c->pipeline, c->stream, &places, 0, c->x + (size_t)row * c->row_bytes, ret_label, err);
+        int r = make_sample(c->pipeline, c->stream, &places, 0, c->x + (size_t)row * c->row_bytes,
+                            ret_label, err);
         if (r == 0 || !is_bad_sample(r)) {
             *ret_sample = places.at[0].position;
             return r;
@@ -148,7 +156,8 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
         put_row(c, row, 0, sample, false);
         return 0;
     }
-    int r = make_sample(c->pipeline, c->stream, &places, weight, c->x + (size_t)row * c->row_bytes, &label, &found);
+    int r = make_sample(c->pipeline, c->stream, &places, weight, c->x + (size_t)row * c->row_bytes,
+                        &label, &found);
     if (r == 0) {
         put_row(c, row, label, sample, true);
         return 0;
@@ -172,19 +181,22 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
     return 0;
 }
 
-int pipeline_run(struct pipeline *pipeline, const struct msg_chunk_make *chunk, const struct slab_layout *layout,
-                 unsigned char *slab, struct pipeline_progress *progress, struct arena *arena,
+int pipeline_run(struct pipeline *pipeline, const struct msg_chunk_make *chunk,
+                 const struct slab_layout *layout, unsigned char *slab,
+                 struct pipeline_progress *progress, struct arena *arena,
                  struct opt_groups *ret_bad, struct err *err)
 {
-    if (chunk->stream < 0 || chunk->stream >= PIPELINE_STREAM_MAX_ || !pipeline->has[chunk->stream]) {
+    if (chunk->stream < 0 || chunk->stream >= PIPELINE_STREAM_MAX_ ||
+        !pipeline->has[chunk->stream]) {
         return err_set(err, ERR_INVALID, "there is no stream %lld", (long long)chunk->stream);
     }
     struct stream *stream = &pipeline->streams[chunk->stream];
     if (chunk->epoch < 0 || chunk->step < 0 || chunk->step >= stream->steps || chunk->begin < 0 ||
         chunk->begin > chunk->end || chunk->end > stream_rows(stream, chunk->step)) {
-        return err_set(err, ERR_RANGE, "rows %lld to %lld of step %lld: the stream has %lld steps of %lld rows",
-                       (long long)chunk->begin, (long long)chunk->end, (long long)chunk->step, (long long)stream->steps,
-                       (long long)stream->batch);
+        return err_set(err, ERR_RANGE,
+                       "rows %lld to %lld of step %lld: the stream has %lld steps of %lld rows",
+                       (long long)chunk->begin, (long long)chunk->end, (long long)chunk->step,
+                       (long long)stream->steps, (long long)stream->batch);
     }
     struct chunk c = {.pipeline = pipeline,
                       .stream = stream,
@@ -234,7 +246,8 @@ void pipeline_stage_times(struct pipeline *pipeline, struct doc *map, struct are
 }
 
 /* Makes the row of a picture from elsewhere. */
-static int predict_tensor(struct pipeline *p, struct stream *predict, const struct tensor *x, void *ret_row, struct err *err)
+static int predict_tensor(struct pipeline *p, struct stream *predict, const struct tensor *x,
+                          void *ret_row, struct err *err)
 {
     const struct stream_places places = {.at[0] = {.position = 0}};
     struct source fixed = *predict->source;
@@ -243,8 +256,8 @@ static int predict_tensor(struct pipeline *p, struct stream *predict, const stru
     return r < 0 ? r : stream_apply(predict, x, &places, &p->buffers, 0, ret_row, err);
 }
 
-int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stream, int64_t sample, void *ret_row,
-                            int64_t *ret_label, struct err *err)
+int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stream, int64_t sample,
+                            void *ret_row, int64_t *ret_label, struct err *err)
 {
     if (stream < 0 || stream >= PIPELINE_STREAM_MAX_ || !pipeline->has[stream]) {
         return err_set(err, ERR_NOT_FOUND, "the job has no such stream");
@@ -252,7 +265,8 @@ int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stre
     struct source *source = pipeline->streams[stream].source;
     struct source_sample read;
     if (sample < 0 || sample >= source->samples) {
-        return err_set(err, ERR_RANGE, "row %lld: the data set has %lld", (long long)sample, (long long)source->samples);
+        return err_set(err, ERR_RANGE, "row %lld: the data set has %lld", (long long)sample,
+                       (long long)source->samples);
     }
     int r = source_read(source, sample, &read, err);
     if (r == 0) {
@@ -262,7 +276,8 @@ int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stre
     return r;
 }
 
-int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t size, void *ret_row, struct err *err)
+int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t size, void *ret_row,
+                          struct err *err)
 {
     struct stream *predict = &pipeline->predict;
     const struct op_spec *x = &predict->source->x;
@@ -277,8 +292,9 @@ int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t si
     if (r < 0) {
         return r;
     }
-    const struct tensor pixels = {.dtype = DTYPE_U8,
-                                  .shape = {.rank = 3, .d = {image.height, image.width, image.channels}},
-                                  .data = (void *)(uintptr_t)image.data};
+    const struct tensor pixels = {
+        .dtype = DTYPE_U8,
+        .shape = {.rank = 3, .d = {image.height, image.width, image.channels}},
+        .data = (void *)(uintptr_t)image.data};
     return predict_tensor(pipeline, predict, &pixels, ret_row, err);
 }

@@ -19,7 +19,8 @@ static const struct source_desc *find(const char *kind, const struct doc *files)
     return NULL;
 }
 
-int source_open(struct source *ret, const char *kind, const struct source_store *store, struct arena *arena, struct err *err)
+int source_open(struct source *ret, const char *kind, const struct source_store *store,
+                struct arena *arena, struct err *err)
 {
     *ret = (struct source){.kind = "numeric"};
     if (store->files == NULL || store->files->type != DOC_LIST) {
@@ -27,15 +28,17 @@ int source_open(struct source *ret, const char *kind, const struct source_store 
     }
     const struct source_desc *desc = find(kind, store->files);
     if (desc == NULL) {
-        return err_set(err, ERR_UNSUPPORTED, "data set '%s' of kind '%s' is none that can be read: there are idx and images",
-                       store->dataset, kind);
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "data set '%s' of kind '%s' is none that can be read: there are idx and images",
+            store->dataset, kind);
     }
     ret->ctx = arena_alloc(arena, desc->ctx_size);
     ret->desc = desc;
     int r = desc->open(ret, store, arena, err);
     if (r == 0 && ret->samples == 0) {
-        r = err_set(err, ERR_DATA, "data set '%s' has no samples%s%s", store->dataset, store->split ? " in split " : "",
-                    store->split ? store->split : "");
+        r = err_set(err, ERR_DATA, "data set '%s' has no samples%s%s", store->dataset,
+                    store->split ? " in split " : "", store->split ? store->split : "");
     }
     if (r < 0) {
         source_close(ret);
@@ -62,7 +65,8 @@ static bool blob_name(const char *id, char name[HASH_ID_TEXT + 3])
     return true;
 }
 
-int source_open_blob(const struct source_store *store, const struct doc *file, int *ret_fd, struct err *err)
+int source_open_blob(const struct source_store *store, const struct doc *file, int *ret_fd,
+                     struct err *err)
 {
     char name[HASH_ID_TEXT + 3];
     const char *path = doc_str(file, "path", "?");
@@ -73,7 +77,8 @@ int source_open_blob(const struct source_store *store, const struct doc *file, i
     return *ret_fd < 0 ? err_errno(err, errno, "open '%s' (%s)", path, name) : 0;
 }
 
-int source_read_blob(const struct source_store *store, const struct doc *file, size_t max_bytes, struct buf *out, struct err *err)
+int source_read_blob(const struct source_store *store, const struct doc *file, size_t max_bytes,
+                     struct buf *out, struct err *err)
 {
     int fd;
     int r = source_open_blob(store, file, &fd, err);
@@ -84,8 +89,8 @@ int source_read_blob(const struct source_store *store, const struct doc *file, s
     r = file_read_fd(fd, max_bytes, out, err);
     close(fd);
     if (r == 0 && (int64_t)out->size != doc_int(file, "bytes", (int64_t)out->size)) {
-        r = err_set(err, ERR_CORRUPT, "'%s' has %zu bytes, the manifest says %lld", doc_str(file, "path", "?"), out->size,
-                    (long long)doc_int(file, "bytes", 0));
+        r = err_set(err, ERR_CORRUPT, "'%s' has %zu bytes, the manifest says %lld",
+                    doc_str(file, "path", "?"), out->size, (long long)doc_int(file, "bytes", 0));
     }
     return r;
 }

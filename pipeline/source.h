@@ -1,10 +1,9 @@
 /* source - samples by index: a descriptor a file, a row a descriptor.
  *
- * Owns:     an open source owns descriptors, mapped or inflated files and decode buffers; source_close gives them back.
- * Threads:  one at a time.
- * Errors:   source_open: ERR_DATA, ERR_CORRUPT, ERR_MISSING, ERR_LIMIT naming the file. source_read: ERR_DATA or ERR_CORRUPT for a bad
- *           sample, ERR_IO and ERR_NO_MEMORY for a machine that cannot.
- * Lifetime: open .. close.
+ * Owns:     an open source owns descriptors, mapped or inflated files and decode buffers;
+ * source_close gives them back. Threads:  one at a time. Errors:   source_open: ERR_DATA,
+ * ERR_CORRUPT, ERR_MISSING, ERR_LIMIT naming the file. source_read: ERR_DATA or ERR_CORRUPT for a
+ * bad sample, ERR_IO and ERR_NO_MEMORY for a machine that cannot. Lifetime: open .. close.
  */
 #ifndef PIPELINE_SOURCE_H
 #define PIPELINE_SOURCE_H
@@ -34,7 +33,8 @@ struct source_desc {
     size_t ctx_size;
     /* Does a data set of kind "auto" look like this one? The first row that says yes takes it. */
     bool (*claims)(const struct doc *files);
-    int (*open)(struct source *source, const struct source_store *store, struct arena *arena, struct err *err);
+    int (*open)(struct source *source, const struct source_store *store, struct arena *arena,
+                struct err *err);
     void (*close)(struct source *source); /* takes a half-open one */
     int (*read)(struct source *source, int64_t sample, struct source_sample *ret, struct err *err);
     const char *(*path)(const struct source *source, int64_t sample);
@@ -45,23 +45,27 @@ struct source {
     const struct source_desc *desc;
     void *ctx;
     int64_t samples;
-    struct op_spec x;      /* dimensions of every sample; of the first image if is_varying */
-    bool is_varying;       /* height and width may differ from sample to sample */
-    const char *kind;      /* of field x: "image", "numeric" */
+    struct op_spec x; /* dimensions of every sample; of the first image if is_varying */
+    bool is_varying;  /* height and width may differ from sample to sample */
+    const char *kind; /* of field x: "image", "numeric" */
     const char *const *classes;
-    int64_t n_classes;     /* 0 = labels are not classes */
+    int64_t n_classes; /* 0 = labels are not classes */
 };
 
-int source_open(struct source *ret, const char *kind, const struct source_store *store, struct arena *arena, struct err *err);
+int source_open(struct source *ret, const char *kind, const struct source_store *store,
+                struct arena *arena, struct err *err);
 void source_close(struct source *source);
-static inline int source_read(struct source *source, int64_t sample, struct source_sample *ret, struct err *err)
+static inline int source_read(struct source *source, int64_t sample, struct source_sample *ret,
+                              struct err *err)
 {
     return source->desc->read(source, sample, ret, err);
 }
 
 /* Parts for the files of sources. Descriptor of a blob; its size in *ret_bytes. */
-int source_open_blob(const struct source_store *store, const struct doc *file, int *ret_fd, struct err *err);
-int source_read_blob(const struct source_store *store, const struct doc *file, size_t max_bytes, struct buf *out, struct err *err);
+int source_open_blob(const struct source_store *store, const struct doc *file, int *ret_fd,
+                     struct err *err);
+int source_read_blob(const struct source_store *store, const struct doc *file, size_t max_bytes,
+                     struct buf *out, struct err *err);
 /* "train/cat/1.jpg" -> "1.jpg" */
 const char *source_basename(const char *path);
 void source_reference(struct buf *out);

@@ -30,20 +30,25 @@ static int unknown(const char *name, struct err *err)
     }
     const char *nearest = err_nearest(name, names, n);
     return nearest != NULL
-               ? err_set_at(err, ERR_UNKNOWN, name, "there is no stage '%.64s'; did you mean '%s'?", name, nearest)
-               : err_set_at(err, ERR_UNKNOWN, name, "there is no stage '%.64s'; there are: %s", name, list);
+               ? err_set_at(err, ERR_UNKNOWN, name, "there is no stage '%.64s'; did you mean '%s'?",
+                            name, nearest)
+               : err_set_at(err, ERR_UNKNOWN, name, "there is no stage '%.64s'; there are: %s",
+                            name, list);
 }
 
-/* A bare value stands for the one option that everybody means; so does a map that holds none of the options. */
+/* A bare value stands for the one option that everybody means; so does a map that holds none of the
+ * options. */
 static bool is_shorthand(const struct stage_desc *desc, const struct doc *value)
 {
     if (desc->shorthand == NULL || value == NULL || value->type == DOC_NULL) {
         return false;
     }
-    return value->type != DOC_MAP || (desc->kind == STAGE_MAP && value->n == 1 && opt_find(desc->options, value->pairs[0].key) == NULL);
+    return value->type != DOC_MAP || (desc->kind == STAGE_MAP && value->n == 1 &&
+                                      opt_find(desc->options, value->pairs[0].key) == NULL);
 }
 
-static int read_options(const struct stage_desc *desc, const struct doc *value, void *ctx, struct arena *arena, struct err *err)
+static int read_options(const struct stage_desc *desc, const struct doc *value, void *ctx,
+                        struct arena *arena, struct err *err)
 {
     struct doc *options = doc_new(arena);
     doc_set_map(options);
@@ -54,15 +59,15 @@ static int read_options(const struct stage_desc *desc, const struct doc *value, 
     return opt_read(desc->options, ctx, value, arena, err);
 }
 
-int stage_read(const struct doc *doc, uint64_t seed, struct stage_names *names, struct arena *arena, struct stage *ret,
-               struct err *err)
+int stage_read(const struct doc *doc, uint64_t seed, struct stage_names *names, struct arena *arena,
+               struct stage *ret, struct err *err)
 {
     char shown[96];
     doc_describe(doc, shown, sizeof shown);
     const bool is_map = doc->type == DOC_MAP && doc->n == 1;
     if (!is_map && doc->type != DOC_STR) {
-        return err_set(err, ERR_INVALID, "a stage is a name or one 'name: {options}', not %s%s", shown,
-                       doc->type == DOC_MAP ? " of several names" : "");
+        return err_set(err, ERR_INVALID, "a stage is a name or one 'name: {options}', not %s%s",
+                       shown, doc->type == DOC_MAP ? " of several names" : "");
     }
     const char *name = is_map ? doc->pairs[0].key : doc->str;
     const struct stage_desc *desc = stage_find(name);

@@ -1,12 +1,14 @@
-/* stage - what stands between source and trainer: order, batches, maps. tf.data's names and meaning, as arithmetic on places.
+/* stage - what stands between source and trainer: order, batches, maps. tf.data's names and
+ * meaning, as arithmetic on places.
  *
  * Owns:     a stage read from a document lives in the arena given.
  * Threads:  const after reading.
  * Errors:   ERR_UNKNOWN, ERR_INVALID, ERR_RANGE, path below the stage.
  * Lifetime: the arena's.
  *
- * An order stage says which place of its input stands at a place of its output. A place is (iteration, position): the
- * iteration counts passes over the stage's input, of all epochs, and is what a reshuffle is keyed with.
+ * An order stage says which place of its input stands at a place of its output. A place is
+ * (iteration, position): the iteration counts passes over the stage's input, of all epochs, and is
+ * what a reshuffle is keyed with.
  */
 #ifndef PIPELINE_STAGE_H
 #define PIPELINE_STAGE_H
@@ -15,8 +17,8 @@
 
 enum stage_kind { STAGE_ORDER, STAGE_MAP, STAGE_BATCH, STAGE_PREFETCH };
 enum stage_flag {
-    STAGE_TRAIN_ONLY = 1 << 0,    /* left out of a validation stream that is made from the pipeline */
-    STAGE_KEEPS_ORDER = 1 << 1,   /* the last element stays the last */
+    STAGE_TRAIN_ONLY = 1 << 0,  /* left out of a validation stream that is made from the pipeline */
+    STAGE_KEEPS_ORDER = 1 << 1, /* the last element stays the last */
 };
 #define STAGE_ENDLESS INT64_MAX
 
@@ -70,8 +72,8 @@ struct stage_names {
     int n[32]; /* by row of stage_table */
 };
 /* One item of the list of a pipeline: `name`, {name: value} or {name: {options}}. */
-int stage_read(const struct doc *doc, uint64_t seed, struct stage_names *names, struct arena *arena, struct stage *ret,
-               struct err *err);
+int stage_read(const struct doc *doc, uint64_t seed, struct stage_names *names, struct arena *arena,
+               struct stage *ret, struct err *err);
 void stage_reference(struct buf *out);
 
 #endif

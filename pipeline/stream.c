@@ -34,7 +34,8 @@ static int read_op(struct compile *c, const struct doc *doc, bool exact, struct 
     }
     op->level = s->n_orders;
     op->exact = exact;
-    /* Names were counted above, so that an op draws the same with and without random ones before it. */
+    /* Names were counted above, so that an op draws the same with and without random ones before
+     * it. */
     if (c->want->is_training || (op->op.desc->flags & OP_RANDOM) == 0) {
         s->n_ops++;
     }
@@ -70,7 +71,8 @@ static int add_order(struct compile *c, const struct stage *stage)
     }
     if (c->remainder > 0 && (stage->desc->flags & STAGE_KEEPS_ORDER) == 0) {
         return err_set_at(c->err, ERR_UNSUPPORTED, stage->desc->name,
-                          "the last batch has %lld rows and would come to stand between full ones; put %s before batch, or give "
+                          "the last batch has %lld rows and would come to stand between full ones; "
+                          "put %s before batch, or give "
                           "batch drop_remainder: true",
                           (long long)c->remainder, stage->desc->name);
     }
@@ -80,8 +82,8 @@ static int add_order(struct compile *c, const struct stage *stage)
     if (r < 0) {
         err_prefix(c->err, "%s", stage->desc->name);
     } else if (c->n == 0) {
-        r = err_set_at(c->err, ERR_DATA, stage->desc->name, "nothing is left of %lld %s", (long long)before,
-                       c->is_batched ? "batches" : "samples");
+        r = err_set_at(c->err, ERR_DATA, stage->desc->name, "nothing is left of %lld %s",
+                       (long long)before, c->is_batched ? "batches" : "samples");
     }
     return r;
 }
@@ -90,7 +92,8 @@ static int add_batch(struct compile *c, const struct stage_batch *batch)
 {
     struct stream *s = c->stream;
     if (c->is_batched) {
-        return err_set_at(c->err, ERR_UNSUPPORTED, "batch", "the stream has batches already; batches of batches are not made");
+        return err_set_at(c->err, ERR_UNSUPPORTED, "batch",
+                          "the stream has batches already; batches of batches are not made");
     }
     c->is_batched = true;
     s->batch = batch->batch_size;
@@ -101,8 +104,10 @@ static int add_batch(struct compile *c, const struct stage_batch *batch)
         const int64_t rows = c->n;
         c->n = rows / s->batch + (c->remainder > 0);
         if (c->n == 0) {
-            return err_set_at(c->err, ERR_DATA, "batch", "%lld samples do not fill one batch of %lld, and drop_remainder is true",
-                              (long long)rows, (long long)s->batch);
+            return err_set_at(
+                c->err, ERR_DATA, "batch",
+                "%lld samples do not fill one batch of %lld, and drop_remainder is true",
+                (long long)rows, (long long)s->batch);
         }
         s->rows = s->drop_remainder ? c->n * s->batch : rows;
     }
@@ -166,20 +171,23 @@ static int count_steps(struct compile *c)
     s->is_endless = c->n == STAGE_ENDLESS;
     s->steps = s->is_endless ? wanted : c->n;
     if (s->is_endless && wanted == 0) {
-        return err_set_at(c->err, ERR_MISSING, "fit.steps_per_epoch", "the stream of %s has no end: say how many steps an epoch has",
+        return err_set_at(c->err, ERR_MISSING, "fit.steps_per_epoch",
+                          "the stream of %s has no end: say how many steps an epoch has",
                           c->want->path);
     }
     if (!s->is_endless && wanted > s->steps) {
-        return err_set_at(c->err, ERR_RANGE, "fit.steps_per_epoch",
-                          "%lld is more than the %lld steps of the stream; add repeat: {} before batch", (long long)wanted,
-                          (long long)s->steps);
+        return err_set_at(
+            c->err, ERR_RANGE, "fit.steps_per_epoch",
+            "%lld is more than the %lld steps of the stream; add repeat: {} before batch",
+            (long long)wanted, (long long)s->steps);
     }
     int64_t total;
-    if (__builtin_mul_overflow(s->steps, s->batch, &total) || __builtin_mul_overflow(total, c->want->epochs, &total) ||
-        total > (int64_t)1 << 56) {
+    if (__builtin_mul_overflow(s->steps, s->batch, &total) ||
+        __builtin_mul_overflow(total, c->want->epochs, &total) || total > (int64_t)1 << 56) {
         return err_set_at(c->err, ERR_LIMIT, c->want->path, "too many rows in all epochs");
     }
-    /* A skip, take or shard of batches changes which of them is the last; only that one may be short. */
+    /* A skip, take or shard of batches changes which of them is the last; only that one may be
+     * short. */
     const bool has_last = s->batch_at == s->n_orders;
     if (s->is_endless || (!has_last && c->remainder == 0)) {
         s->rows = s->steps * s->batch;
@@ -214,7 +222,8 @@ static int check_ops(struct stream *s, const struct op_spec *first, struct err *
             op_shape_text(&spec, got, sizeof got);
             (void)snprintf(text, sizeof text, "%.500s", err != NULL ? err->text : "");
             if (err != NULL && r == ERR_SHAPE) {
-                (void)snprintf(err->text, sizeof err->text, "%s: %.400s; it gets %s from %s", s->ops[i].op.desc->name, text, got,
+                (void)snprintf(err->text, sizeof err->text, "%s: %.400s; it gets %s from %s",
+                               s->ops[i].op.desc->name, text, got,
                                i > 0 ? s->ops[i - 1].op.desc->name : "the data set");
             }
             return r;
@@ -225,7 +234,8 @@ static int check_ops(struct stream *s, const struct op_spec *first, struct err *
     return 0;
 }
 
-/* Images of many sizes need an op that gives them one; without it all have to be as large as the first. */
+/* Images of many sizes need an op that gives them one; without it all have to be as large as the
+ * first. */
 static int find_specs(struct compile *c)
 {
     struct stream *s = c->stream;
@@ -244,15 +254,17 @@ static int find_specs(struct compile *c)
         return r;
     }
     if (!is_known(&s->x)) {
-        return err_set_at(c->err, ERR_SHAPE, c->want->path, "the rows of a batch have no common shape; add Resizing to map");
+        return err_set_at(c->err, ERR_SHAPE, c->want->path,
+                          "the rows of a batch have no common shape; add Resizing to map");
     }
     return 0;
 }
 
-int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want, struct arena *arena,
-                   struct err *err)
+int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want,
+                   struct arena *arena, struct err *err)
 {
-    struct compile c = {.stream = ret, .want = want, .arena = arena, .err = err, .n = source->samples};
+    struct compile c = {
+        .stream = ret, .want = want, .arena = arena, .err = err, .n = source->samples};
     *ret = (struct stream){.source = source, .seed = want->seed};
     int r = read_stages(&c);
     r = r < 0 ? r : count_steps(&c);
@@ -261,7 +273,8 @@ int stream_compile(struct stream *ret, struct source *source, const struct strea
         return r;
     }
     fuse_nodes(ret, arena);
-    if (shape_bytes(&ret->x.shape, ret->x.dtype, &ret->row_bytes) < 0 || ret->row_bytes > (size_t)1 << 30) {
+    if (shape_bytes(&ret->x.shape, ret->x.dtype, &ret->row_bytes) < 0 ||
+        ret->row_bytes > (size_t)1 << 30) {
         return err_set_at(err, ERR_LIMIT, want->path, "a row of a batch is too large");
     }
     return 0;
@@ -273,7 +286,8 @@ int64_t stream_rows(const struct stream *stream, int64_t step)
     return left < stream->batch ? left : stream->batch;
 }
 
-static void walk(const struct stream *s, struct stage_place place, int64_t row, struct stream_places *ret)
+static void walk(const struct stream *s, struct stage_place place, int64_t row,
+                 struct stream_places *ret)
 {
     int i = s->n_orders;
     for (; i > s->batch_at; i--) {
@@ -288,23 +302,26 @@ static void walk(const struct stream *s, struct stage_place place, int64_t row, 
     ret->at[0] = place;
 }
 
-void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row, struct stream_places *ret)
+void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
+                  struct stream_places *ret)
 {
     /* An endless stream runs on from epoch to epoch. */
     const struct stage_place place = {.iteration = stream->is_endless ? 0 : epoch,
-                                      .position = stream->is_endless ? epoch * stream->steps + step : step};
+                                      .position =
+                                          stream->is_endless ? epoch * stream->steps + step : step};
     walk(stream, place, row, ret);
 }
 
-void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row, int64_t ahead,
-                       struct stream_places *ret)
+void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
+                       int64_t ahead, struct stream_places *ret)
 {
     const int64_t at = (step * stream->batch + row + ahead) % stream->rows;
     stream_place(stream, epoch, at / stream->batch, at % stream->batch, ret);
 }
 
 static int apply_node(const struct stream *s, struct stream_node *node, const struct tensor *in,
-                      const struct stream_places *places, struct tensor *out, struct op_scratch *scratch, struct err *err)
+                      const struct stream_places *places, struct tensor *out,
+                      struct op_scratch *scratch, struct err *err)
 {
     if (node->n_ops > 1) {
         return fuse_run(s, node, in, places, out, err);
@@ -315,7 +332,8 @@ static int apply_node(const struct stream *s, struct stream_node *node, const st
 }
 
 /* Bytes of what the node makes of this input. */
-static int out_bytes(const struct stream_node *node, const struct tensor *in, size_t *ret, struct err *err)
+static int out_bytes(const struct stream_node *node, const struct tensor *in, size_t *ret,
+                     struct err *err)
 {
     *ret = node->out_bytes;
     if (*ret > 0) {
@@ -331,7 +349,8 @@ static int out_bytes(const struct stream_node *node, const struct tensor *in, si
         spec = op.out;
     }
     int r = shape_bytes(&spec.shape, spec.dtype, ret);
-    return r < 0 || *ret > (size_t)1 << 30 ? err_set(err, ERR_LIMIT, "the sample becomes too large") : 0;
+    return r < 0 || *ret > (size_t)1 << 30 ? err_set(err, ERR_LIMIT, "the sample becomes too large")
+                                           : 0;
 }
 
 int stream_apply(struct stream *stream, const struct tensor *x, const struct stream_places *places,
@@ -346,7 +365,8 @@ int stream_apply(struct stream *stream, const struct tensor *x, const struct str
         if (r < 0) {
             return r;
         }
-        out.data = i + 1 < stream->n_nodes ? op_scratch_need(&buffers->side[i & 1], bytes) : ret_row;
+        out.data =
+            i + 1 < stream->n_nodes ? op_scratch_need(&buffers->side[i & 1], bytes) : ret_row;
         r = apply_node(stream, node, &in, places, &out, &buffers->op, err);
         if (r < 0) {
             return r;

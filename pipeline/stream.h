@@ -1,4 +1,5 @@
-/* stream - one compiled stream: which sample stands in which row of which step, and what is done to it.
+/* stream - one compiled stream: which sample stands in which row of which step, and what is done to
+ * it.
  *
  * Owns:     what stream_compile allocates lives in the arena; the source is borrowed.
  * Threads:  one (nodes count their time).
@@ -27,7 +28,7 @@ struct stream_node { /* one pass over the sample: an op, or several fused */
     int n_ops;
     const char *name;
     struct op_spec in, out;
-    size_t out_bytes; /* 0 = depends on the sample */
+    size_t out_bytes;     /* 0 = depends on the sample */
     bool is_geometric;    /* one resampling, then factor and term */
     float *factor, *term; /* fused linear ops, one a channel; NULL without */
     struct affine fill;   /* of a resampling: all but its map */
@@ -63,18 +64,20 @@ struct stream_buffers {
     struct op_scratch side[2], op;
 };
 
-int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want, struct arena *arena,
-                   struct err *err);
+int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want,
+                   struct arena *arena, struct err *err);
 int64_t stream_rows(const struct stream *stream, int64_t step);
 
 /* Places of a row: [0] in the source, [k] behind k order stages. */
 struct stream_places {
     struct stage_place at[STREAM_STAGES_MAX + 1];
 };
-void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row, struct stream_places *ret);
-/* The same for the n-th row behind the given one, over the end of the epoch from its beginning (replacements). */
-void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row, int64_t ahead,
-                       struct stream_places *ret);
+void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
+                  struct stream_places *ret);
+/* The same for the n-th row behind the given one, over the end of the epoch from its beginning
+ * (replacements). */
+void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
+                       int64_t ahead, struct stream_places *ret);
 
 /* Makes a row of x out of a sample; is_timed adds to the nodes' time, `weight` times. */
 int stream_apply(struct stream *stream, const struct tensor *x, const struct stream_places *places,

@@ -26,7 +26,8 @@ void affine_flip(float m[8], bool across, bool down, int64_t height, int64_t wid
 
 void affine_rotation(float m[8], float degrees, int64_t height, int64_t width)
 {
-    /* Keras's angle is a float in radians: at half a turn its sine is -8.7e-8, and wrapping shows that. */
+    /* Keras's angle is a float in radians: at half a turn its sine is -8.7e-8, and wrapping shows
+     * that. */
     const double turn = (double)(degrees * 3.14159274F / 180.0F);
     const float c = (float)math_cos(turn), s = (float)math_sin(turn);
     const float cx = (float)(width - 1) / 2, cy = (float)(height - 1) / 2;
@@ -61,7 +62,8 @@ void affine_compose(const float first[8], const float second[8], float m[8])
     const double a = (double)second[0], b = (double)second[1], c = (double)second[2];
     const double d = (double)second[3], e = (double)second[4], f = (double)second[5];
     for (int row = 0; row < 2; row++) {
-        const double p = (double)first[3 * row], q = (double)first[3 * row + 1], r = (double)first[3 * row + 2];
+        const double p = (double)first[3 * row], q = (double)first[3 * row + 1],
+                     r = (double)first[3 * row + 2];
         m[3 * row] = (float)(p * a + q * d);
         m[3 * row + 1] = (float)(p * b + q * e);
         m[3 * row + 2] = (float)(p * c + q * f + r);
@@ -132,23 +134,29 @@ static inline float read_at(const struct affine_image *image, int64_t index)
                                     : ((const float *)image->data)[index];
 }
 
-static inline float pixel(const struct affine *affine, const struct affine_image *image, int64_t y, int64_t x, int64_t c)
+static inline float pixel(const struct affine *affine, const struct affine_image *image, int64_t y,
+                          int64_t x, int64_t c)
 {
-    return y < 0 || x < 0 ? affine->fill_value : read_at(image, (y * image->width + x) * image->channels + c);
+    return y < 0 || x < 0 ? affine->fill_value
+                          : read_at(image, (y * image->width + x) * image->channels + c);
 }
 
-static void sample_bilinear(const struct affine *affine, const struct affine_image *image, float y, float x, float *out)
+static void sample_bilinear(const struct affine *affine, const struct affine_image *image, float y,
+                            float x, float *out)
 {
     const struct place px = place_bilinear(x, image->width, affine->fill);
     const struct place py = place_bilinear(y, image->height, affine->fill);
     for (int64_t c = 0; c < image->channels; c++) {
-        const float top = px.w0 * pixel(affine, image, py.i0, px.i0, c) + px.w1 * pixel(affine, image, py.i0, px.i1, c);
-        const float low = px.w0 * pixel(affine, image, py.i1, px.i0, c) + px.w1 * pixel(affine, image, py.i1, px.i1, c);
+        const float top = px.w0 * pixel(affine, image, py.i0, px.i0, c) +
+                          px.w1 * pixel(affine, image, py.i0, px.i1, c);
+        const float low = px.w0 * pixel(affine, image, py.i1, px.i0, c) +
+                          px.w1 * pixel(affine, image, py.i1, px.i1, c);
         out[c] = py.w0 * top + py.w1 * low;
     }
 }
 
-static void sample_nearest(const struct affine *affine, const struct affine_image *image, float y, float x, float *out)
+static void sample_nearest(const struct affine *affine, const struct affine_image *image, float y,
+                           float x, float *out)
 {
     const int64_t ix = index_of(round_half_away(x), (float)(image->width - 1));
     const int64_t iy = index_of(round_half_away(y), (float)(image->height - 1));

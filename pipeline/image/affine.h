@@ -5,9 +5,10 @@
  * Errors:   none; every coordinate, finite or not, has a value.
  * Lifetime: none.
  *
- * Eight numbers map an output pixel (x, y) to its place in the input: k = m6 x + m7 y + 1, x' = (m0 x + m1 y + m2) / k,
- * y' = (m3 x + m4 y + m5) / k; pixel centres are whole numbers. The rules of filling are those of Keras: shared/golden/doc/
- * augmentation_laws.md section 2. The AVX2 code gives the bits of the plain code.
+ * Eight numbers map an output pixel (x, y) to its place in the input: k = m6 x + m7 y + 1, x' = (m0
+ * x + m1 y + m2) / k, y' = (m3 x + m4 y + m5) / k; pixel centres are whole numbers. The rules of
+ * filling are those of Keras: shared/golden/doc/ augmentation_laws.md section 2. The AVX2 code
+ * gives the bits of the plain code.
  */
 #ifndef PIPELINE_IMAGE_AFFINE_H
 #define PIPELINE_IMAGE_AFFINE_H
@@ -25,7 +26,8 @@ struct affine {
     int fill;          /* enum affine_fill; AFFINE_EDGE is Keras's "nearest" */
     int interpolation; /* enum affine_interpolation */
     float fill_value;
-    const float *factor, *term; /* a channel each: what is read becomes read * factor + term; NULL = as it is */
+    const float *factor,
+        *term; /* a channel each: what is read becomes read * factor + term; NULL = as it is */
 };
 struct affine_image { /* DTYPE_U8 or DTYPE_F32, rows densely packed; pixels x channels below 2^31 */
     enum dtype dtype;

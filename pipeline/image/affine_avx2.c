@@ -1,5 +1,6 @@
-/* affine_avx2 - eight pixels at a time: places, folds, four gathers, three products. Every operation is that of affine.c in
- * the same order, so the bits are the same; there is no contraction into fused operations. */
+/* affine_avx2 - eight pixels at a time: places, folds, four gathers, three products. Every
+ * operation is that of affine.c in the same order, so the bits are the same; there is no
+ * contraction into fused operations. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -40,7 +41,8 @@ INLINE __m256 fold_reflect(__m256 v, const struct span *s)
     a = _mm256_blendv_ps(_mm256_sub_ps(negate(a), one), _mm256_add_ps(a, period),
                          _mm256_cmp_ps(a, negate(s->n), _CMP_LT_OQ));
     __m256 b = _mm256_sub_ps(v, _mm256_mul_ps(period, truncate(_mm256_div_ps(v, period))));
-    b = _mm256_blendv_ps(b, _mm256_sub_ps(_mm256_sub_ps(period, b), one), _mm256_cmp_ps(b, s->n, _CMP_GE_OQ));
+    b = _mm256_blendv_ps(b, _mm256_sub_ps(_mm256_sub_ps(period, b), one),
+                         _mm256_cmp_ps(b, s->n, _CMP_GE_OQ));
     v = _mm256_blendv_ps(v, b, _mm256_cmp_ps(v, s->last, _CMP_GT_OQ));
     return _mm256_blendv_ps(v, a, below);
 }
@@ -50,8 +52,8 @@ INLINE __m256 fold_wrap(__m256 v, const struct span *s)
     const __m256 one = _mm256_set1_ps(1), size = s->last;
     const __m256 below = _mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_LT_OQ);
     const __m256 above = _mm256_cmp_ps(v, s->last, _CMP_GT_OQ);
-    const __m256 a =
-        _mm256_add_ps(v, _mm256_mul_ps(s->n, _mm256_add_ps(truncate(_mm256_div_ps(negate(v), size)), one)));
+    const __m256 a = _mm256_add_ps(
+        v, _mm256_mul_ps(s->n, _mm256_add_ps(truncate(_mm256_div_ps(negate(v), size)), one)));
     const __m256 b = _mm256_sub_ps(v, _mm256_mul_ps(s->n, truncate(_mm256_div_ps(v, size))));
     return _mm256_blendv_ps(_mm256_blendv_ps(v, b, above), a, below);
 }
@@ -59,7 +61,8 @@ INLINE __m256 fold_wrap(__m256 v, const struct span *s)
 INLINE __m256 fold(__m256 v, const struct span *s)
 {
     const __m256 zero = _mm256_setzero_ps();
-    const __m256 inside = _mm256_and_ps(_mm256_cmp_ps(v, zero, _CMP_GE_OQ), _mm256_cmp_ps(v, s->last, _CMP_LE_OQ));
+    const __m256 inside =
+        _mm256_and_ps(_mm256_cmp_ps(v, zero, _CMP_GE_OQ), _mm256_cmp_ps(v, s->last, _CMP_LE_OQ));
     if (_mm256_movemask_ps(inside) == 0xff) {
         return v;
     }
@@ -73,10 +76,12 @@ INLINE __m256 fold(__m256 v, const struct span *s)
 
 INLINE __m256 outside_of(__m256 v, __m256 last)
 {
-    return _mm256_or_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NGE_UQ), _mm256_cmp_ps(v, last, _CMP_NLE_UQ));
+    return _mm256_or_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NGE_UQ),
+                        _mm256_cmp_ps(v, last, _CMP_NLE_UQ));
 }
 
-INLINE struct corner corner_at(__m256 y, __m256 x, const struct span *sy, const struct span *sx, int channels, bool constant)
+INLINE struct corner corner_at(__m256 y, __m256 x, const struct span *sy, const struct span *sx,
+                               int channels, bool constant)
 {
     struct corner c = {.outside = _mm256_setzero_ps()};
     __m256i iy = _mm256_cvttps_epi32(y), ix = _mm256_cvttps_epi32(x);
@@ -92,7 +97,8 @@ INLINE struct corner corner_at(__m256 y, __m256 x, const struct span *sy, const 
     return c;
 }
 
-/* The bytes of eight pixels, a pixel a lane, channel 0 lowest. The last pixels are read from a little before and shifted. */
+/* The bytes of eight pixels, a pixel a lane, channel 0 lowest. The last pixels are read from a
+ * little before and shifted. */
 INLINE __m256i gather_bytes(const struct source *s, const struct corner *c, int channels)
 {
     const int *base = (const int *)(const void *)s->bytes;
@@ -104,7 +110,8 @@ INLINE __m256i gather_bytes(const struct source *s, const struct corner *c, int 
     return _mm256_srlv_epi32(_mm256_i32gather_epi32(base, at, 1), shift);
 }
 
-INLINE __m256 channel_of(const struct source *s, const struct corner *c, __m256i packed, int channel, bool bytes, bool constant)
+INLINE __m256 channel_of(const struct source *s, const struct corner *c, __m256i packed,
+                         int channel, bool bytes, bool constant)
 {
     __m256 v;
     if (bytes) {
@@ -116,8 +123,8 @@ INLINE __m256 channel_of(const struct source *s, const struct corner *c, __m256i
     return constant ? _mm256_blendv_ps(v, s->fill_value, c->outside) : v;
 }
 
-INLINE void bilinear(const struct source *s, __m256 y, __m256 x, const struct span *sy, const struct span *sx, int channels,
-                     bool bytes, bool constant, __m256 out[4])
+INLINE void bilinear(const struct source *s, __m256 y, __m256 x, const struct span *sy,
+                     const struct span *sx, int channels, bool bytes, bool constant, __m256 out[4])
 {
     const __m256 one = _mm256_set1_ps(1);
     const __m256 x0 = _mm256_floor_ps(x), y0 = _mm256_floor_ps(y);
@@ -128,18 +135,21 @@ INLINE void bilinear(const struct source *s, __m256 y, __m256 x, const struct sp
         x1 = _mm256_min_ps(x1, sx->last);
         y1 = _mm256_min_ps(y1, sy->last);
     }
-    const struct corner at[4] = {
-        corner_at(y0, x0, sy, sx, channels, constant), corner_at(y0, x1, sy, sx, channels, constant),
-        corner_at(y1, x0, sy, sx, channels, constant), corner_at(y1, x1, sy, sx, channels, constant)};
+    const struct corner at[4] = {corner_at(y0, x0, sy, sx, channels, constant),
+                                 corner_at(y0, x1, sy, sx, channels, constant),
+                                 corner_at(y1, x0, sy, sx, channels, constant),
+                                 corner_at(y1, x1, sy, sx, channels, constant)};
     __m256i packed[4] = {_mm256_setzero_si256()};
     for (int i = 0; bytes && i < 4; i++) {
         packed[i] = gather_bytes(s, &at[i], channels);
     }
     for (int c = 0; c < channels; c++) {
-        const __m256 top = _mm256_add_ps(_mm256_mul_ps(wx0, channel_of(s, &at[0], packed[0], c, bytes, constant)),
-                                         _mm256_mul_ps(wx1, channel_of(s, &at[1], packed[1], c, bytes, constant)));
-        const __m256 low = _mm256_add_ps(_mm256_mul_ps(wx0, channel_of(s, &at[2], packed[2], c, bytes, constant)),
-                                         _mm256_mul_ps(wx1, channel_of(s, &at[3], packed[3], c, bytes, constant)));
+        const __m256 top =
+            _mm256_add_ps(_mm256_mul_ps(wx0, channel_of(s, &at[0], packed[0], c, bytes, constant)),
+                          _mm256_mul_ps(wx1, channel_of(s, &at[1], packed[1], c, bytes, constant)));
+        const __m256 low =
+            _mm256_add_ps(_mm256_mul_ps(wx0, channel_of(s, &at[2], packed[2], c, bytes, constant)),
+                          _mm256_mul_ps(wx1, channel_of(s, &at[3], packed[3], c, bytes, constant)));
         out[c] = _mm256_add_ps(_mm256_mul_ps(wy0, top), _mm256_mul_ps(wy1, low));
     }
 }
@@ -150,8 +160,8 @@ INLINE __m256 round_half_away(__m256 v)
     return truncate(_mm256_add_ps(v, _mm256_or_ps(sign, _mm256_set1_ps(0x1.fffffep-2f))));
 }
 
-INLINE void nearest(const struct source *s, __m256 y, __m256 x, const struct span *sy, const struct span *sx, int channels,
-                    bool bytes, bool constant, __m256 out[4])
+INLINE void nearest(const struct source *s, __m256 y, __m256 x, const struct span *sy,
+                    const struct span *sx, int channels, bool bytes, bool constant, __m256 out[4])
 {
     const struct corner at =
         corner_at(round_half_away(y), round_half_away(x), sy, sx, channels, constant);
@@ -164,7 +174,8 @@ INLINE void nearest(const struct source *s, __m256 y, __m256 x, const struct spa
 INLINE void scale(const struct affine *affine, int channels, __m256 v[4])
 {
     for (int c = 0; affine->factor != NULL && c < channels; c++) {
-        v[c] = _mm256_add_ps(_mm256_mul_ps(v[c], _mm256_set1_ps(affine->factor[c])), _mm256_set1_ps(affine->term[c]));
+        v[c] = _mm256_add_ps(_mm256_mul_ps(v[c], _mm256_set1_ps(affine->factor[c])),
+                             _mm256_set1_ps(affine->term[c]));
     }
 }
 
@@ -206,12 +217,14 @@ INLINE void store(float *out, const __m256 v[4], int channels)
     }
 }
 
-INLINE void image_rows(const struct affine *affine, const struct affine_image *image, float *out, int channels, bool bytes,
-                       bool constant)
+INLINE void image_rows(const struct affine *affine, const struct affine_image *image, float *out,
+                       int channels, bool bytes, bool constant)
 {
     const float *m = affine->m;
-    const struct span sx = {_mm256_set1_ps((float)image->width), _mm256_set1_ps((float)(image->width - 1)), affine->fill};
-    const struct span sy = {_mm256_set1_ps((float)image->height), _mm256_set1_ps((float)(image->height - 1)), affine->fill};
+    const struct span sx = {_mm256_set1_ps((float)image->width),
+                            _mm256_set1_ps((float)(image->width - 1)), affine->fill};
+    const struct span sy = {_mm256_set1_ps((float)image->height),
+                            _mm256_set1_ps((float)(image->height - 1)), affine->fill};
     const struct source s = {
         .bytes = image->data,
         .floats = image->data,
@@ -220,11 +233,14 @@ INLINE void image_rows(const struct affine *affine, const struct affine_image *i
     };
     const __m256 lane = _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7);
     for (int64_t row = 0; row < image->height; row++) {
-        const __m256 x_row = _mm256_set1_ps(m[1] * (float)row), y_row = _mm256_set1_ps(m[4] * (float)row);
+        const __m256 x_row = _mm256_set1_ps(m[1] * (float)row),
+                     y_row = _mm256_set1_ps(m[4] * (float)row);
         for (int64_t column = 0; column < image->width; column += 8) {
             const __m256 u = _mm256_add_ps(_mm256_set1_ps((float)column), lane);
-            __m256 x = _mm256_add_ps(_mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(m[0]), u), x_row), _mm256_set1_ps(m[2]));
-            __m256 y = _mm256_add_ps(_mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(m[3]), u), y_row), _mm256_set1_ps(m[5]));
+            __m256 x = _mm256_add_ps(_mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(m[0]), u), x_row),
+                                     _mm256_set1_ps(m[2]));
+            __m256 y = _mm256_add_ps(_mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(m[3]), u), y_row),
+                                     _mm256_set1_ps(m[5]));
             __m256 v[4];
             if (!constant) {
                 x = fold(x, &sx);
@@ -250,11 +266,11 @@ INLINE void image_rows(const struct affine *affine, const struct affine_image *i
     }
 }
 
-#define ROWS(channels, bytes)                                              \
-    if (affine->fill == AFFINE_CONSTANT) {                                 \
-        image_rows(affine, image, out, channels, bytes, true);             \
-    } else {                                                               \
-        image_rows(affine, image, out, channels, bytes, false);            \
+#define ROWS(channels, bytes)                                   \
+    if (affine->fill == AFFINE_CONSTANT) {                      \
+        image_rows(affine, image, out, channels, bytes, true);  \
+    } else {                                                    \
+        image_rows(affine, image, out, channels, bytes, false); \
     }
 
 void affine_run_avx2(const struct affine *affine, const struct affine_image *image, float *out)

@@ -41,11 +41,13 @@ unsigned char *decode_need(struct decode_buffer *buffer, size_t bytes)
 int decode_check_size(int64_t width, int64_t height, struct err *err)
 {
     if (width < 1 || height < 1) {
-        return err_set(err, ERR_CORRUPT, "declares %lld x %lld pixels", (long long)width, (long long)height);
+        return err_set(err, ERR_CORRUPT, "declares %lld x %lld pixels", (long long)width,
+                       (long long)height);
     }
     if (width > DECODE_SIDE_MAX || height > DECODE_SIDE_MAX || width * height > DECODE_PIXELS_MAX) {
-        return err_set(err, ERR_LIMIT, "declares %lld x %lld pixels; at most %d a side and %d in all are decoded", (long long)width,
-                       (long long)height, DECODE_SIDE_MAX, DECODE_PIXELS_MAX);
+        return err_set(err, ERR_LIMIT,
+                       "declares %lld x %lld pixels; at most %d a side and %d in all are decoded",
+                       (long long)width, (long long)height, DECODE_SIDE_MAX, DECODE_PIXELS_MAX);
     }
     return 0;
 }
@@ -69,8 +71,8 @@ void decode_convert(const unsigned char *in, int from, unsigned char *out, int t
     }
 }
 
-static int run(struct decode *decode, const void *data, size_t size, int channels, bool is_header, struct decode_image *ret,
-               struct err *err)
+static int run(struct decode *decode, const void *data, size_t size, int channels, bool is_header,
+               struct decode_image *ret, struct err *err)
 {
     const unsigned char *p = data;
     BUG_ON(channels != 0 && channels != 1 && channels != 3);
@@ -83,15 +85,18 @@ static int run(struct decode *decode, const void *data, size_t size, int channel
     if (size >= 2 && p[0] == 0xff && p[1] == 0xd8) {
         return decode_jpeg_run(decode, data, size, channels, is_header, ret, err);
     }
-    return err_set(err, ERR_CORRUPT, "is neither JPEG nor PNG: it begins with %02x %02x", p[0], size > 1 ? p[1] : 0);
+    return err_set(err, ERR_CORRUPT, "is neither JPEG nor PNG: it begins with %02x %02x", p[0],
+                   size > 1 ? p[1] : 0);
 }
 
-int decode_header(struct decode *decode, const void *data, size_t size, struct decode_image *ret, struct err *err)
+int decode_header(struct decode *decode, const void *data, size_t size, struct decode_image *ret,
+                  struct err *err)
 {
     return run(decode, data, size, 0, true, ret, err);
 }
 
-int decode_run(struct decode *decode, const void *data, size_t size, int channels, struct decode_image *ret, struct err *err)
+int decode_run(struct decode *decode, const void *data, size_t size, int channels,
+               struct decode_image *ret, struct err *err)
 {
     return run(decode, data, size, channels, false, ret, err);
 }

@@ -1,12 +1,12 @@
 /* decode - JPEG and PNG to uint8 pixels, told apart by their bytes.
  *
- * Owns:     a decoder owns its codec state and one image buffer; what it gives is borrowed until the next call.
- * Threads:  one at a time.
- * Errors:   ERR_CORRUPT (also every warning of a codec: strict), ERR_LIMIT, ERR_UNSUPPORTED, ERR_NO_MEMORY.
- * Lifetime: create .. destroy.
+ * Owns:     a decoder owns its codec state and one image buffer; what it gives is borrowed until
+ * the next call. Threads:  one at a time. Errors:   ERR_CORRUPT (also every warning of a codec:
+ * strict), ERR_LIMIT, ERR_UNSUPPORTED, ERR_NO_MEMORY. Lifetime: create .. destroy.
  *
- * Stored orientation (EXIF is not applied). 16 bits become 8 by their high byte, alpha is dropped when 1 or 3 channels are
- * asked for, CMYK of Adobe (inverted) becomes R = C K / 255. JPEG: slow integer DCT, fancy upsampling, on every machine the same.
+ * Stored orientation (EXIF is not applied). 16 bits become 8 by their high byte, alpha is dropped
+ * when 1 or 3 channels are asked for, CMYK of Adobe (inverted) becomes R = C K / 255. JPEG: slow
+ * integer DCT, fancy upsampling, on every machine the same.
  */
 #ifndef PIPELINE_IMAGE_DECODE_H
 #define PIPELINE_IMAGE_DECODE_H
@@ -32,8 +32,10 @@ struct decode *decode_create(void);
 void decode_destroy(struct decode *decode); /* takes NULL */
 
 /* Size and native channels, from the header alone. */
-int decode_header(struct decode *decode, const void *data, size_t size, struct decode_image *ret, struct err *err);
+int decode_header(struct decode *decode, const void *data, size_t size, struct decode_image *ret,
+                  struct err *err);
 /* channels: 0 = native, 1 = grey, 3 = RGB. */
-int decode_run(struct decode *decode, const void *data, size_t size, int channels, struct decode_image *ret, struct err *err);
+int decode_run(struct decode *decode, const void *data, size_t size, int channels,
+               struct decode_image *ret, struct err *err);
 
 #endif

@@ -24,11 +24,11 @@ void decode_convert(const unsigned char *in, int from, unsigned char *out, int t
 
 struct decode_jpeg *decode_jpeg_create(void);
 void decode_jpeg_destroy(struct decode_jpeg *jpeg);
-int decode_jpeg_run(struct decode *decode, const void *data, size_t size, int channels, bool is_header, struct decode_image *ret,
-                    struct err *err);
+int decode_jpeg_run(struct decode *decode, const void *data, size_t size, int channels,
+                    bool is_header, struct decode_image *ret, struct err *err);
 
 bool decode_png_is(const void *data, size_t size);
-int decode_png_run(struct decode *decode, const void *data, size_t size, int channels, bool is_header, struct decode_image *ret,
-                   struct err *err);
+int decode_png_run(struct decode *decode, const void *data, size_t size, int channels,
+                   bool is_header, struct decode_image *ret, struct err *err);
 
 #endif

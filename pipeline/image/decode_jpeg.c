@@ -1,4 +1,5 @@
-/* decode_jpeg - libjpeg-turbo behind limits: size before pixels, a count of scans, and no warning passes. */
+/* decode_jpeg - libjpeg-turbo behind limits: size before pixels, a count of scans, and no warning
+ * passes. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,14 +102,15 @@ static void from_cmyk(const unsigned char *in, bool is_inverted, unsigned char *
 {
     for (size_t i = 0; i < n; i++, in += 4, out += 3) {
         for (int c = 0; c < 3; c++) {
-            const unsigned a = is_inverted ? in[c] : 255u - in[c], k = is_inverted ? in[3] : 255u - in[3];
+            const unsigned a = is_inverted ? in[c] : 255u - in[c],
+                           k = is_inverted ? in[3] : 255u - in[3];
             out[c] = (unsigned char)((a * k + 127) / 255);
         }
     }
 }
 
-static int finish_cmyk(struct decode *decode, const struct jpeg_decompress_struct *codec, int channels, struct decode_image *ret,
-                       struct err *err)
+static int finish_cmyk(struct decode *decode, const struct jpeg_decompress_struct *codec,
+                       int channels, struct decode_image *ret, struct err *err)
 {
     const size_t n = (size_t)codec->output_width * codec->output_height;
     const bool is_rgb = channels == 3;
@@ -126,7 +128,8 @@ static int finish_cmyk(struct decode *decode, const struct jpeg_decompress_struc
     return 0;
 }
 
-static int run(struct decode *decode, int channels, bool is_header, struct decode_image *ret, struct err *err)
+static int run(struct decode *decode, int channels, bool is_header, struct decode_image *ret,
+               struct err *err)
 {
     struct jpeg_decompress_struct *codec = &decode->jpeg->codec;
     (void)jpeg_read_header(codec, TRUE);
@@ -138,7 +141,8 @@ static int run(struct decode *decode, int channels, bool is_header, struct decod
     if (made < 0) {
         return made;
     }
-    *ret = (struct decode_image){.height = codec->image_height, .width = codec->image_width, .channels = made};
+    *ret = (struct decode_image){
+        .height = codec->image_height, .width = codec->image_width, .channels = made};
     if (is_header) {
         return 0;
     }
@@ -148,18 +152,21 @@ static int run(struct decode *decode, int channels, bool is_header, struct decod
     const size_t stride = (size_t)codec->image_width * (size_t)made;
     unsigned char *to = decode_need(buffer, stride * codec->image_height);
     if (to == NULL) {
-        return err_set(err, ERR_NO_MEMORY, "no memory for %u x %u pixels", codec->image_width, codec->image_height);
+        return err_set(err, ERR_NO_MEMORY, "no memory for %u x %u pixels", codec->image_width,
+                       codec->image_height);
     }
     (void)jpeg_start_decompress(codec);
     read_rows(codec, to, stride);
-    (void)jpeg_finish_decompress(codec); /* reads up to the end marker: a missing one is a warning */
+    (void)jpeg_finish_decompress(
+        codec); /* reads up to the end marker: a missing one is a warning */
     ret->data = to;
     return made == 4 && channels != 0 ? finish_cmyk(decode, codec, channels, ret, err) : 0;
 }
 
-/* A codec for each picture: in a used one the tables of the last picture would stand in for missing ones. */
-static int start(struct decode *decode, const void *data, size_t size, int channels, bool is_header, struct decode_image *ret,
-                 struct err *err)
+/* A codec for each picture: in a used one the tables of the last picture would stand in for missing
+ * ones. */
+static int start(struct decode *decode, const void *data, size_t size, int channels, bool is_header,
+                 struct decode_image *ret, struct err *err)
 {
     struct decode_jpeg *jpeg = decode->jpeg;
     if (setjmp(jpeg->back) != 0) {
@@ -171,8 +178,8 @@ static int start(struct decode *decode, const void *data, size_t size, int chann
     return run(decode, channels, is_header, ret, err);
 }
 
-int decode_jpeg_run(struct decode *decode, const void *data, size_t size, int channels, bool is_header, struct decode_image *ret,
-                    struct err *err)
+int decode_jpeg_run(struct decode *decode, const void *data, size_t size, int channels,
+                    bool is_header, struct decode_image *ret, struct err *err)
 {
     struct decode_jpeg *jpeg = decode->jpeg;
     memset(jpeg, 0, sizeof *jpeg);

@@ -1,5 +1,6 @@
-/* decode_png - libspng behind a walk over the chunks: their order, and what is not needed (text, profiles, animation) is
- * checked for its sum and never handed on, so that no compressed note can grow. */
+/* decode_png - libspng behind a walk over the chunks: their order, and what is not needed (text,
+ * profiles, animation) is checked for its sum and never handed on, so that no compressed note can
+ * grow. */
 #include <stdint.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ struct walk {
     bool has_palette, has_transparency, has_data, is_data_over, has_end;
     int colour;
     uint64_t data_bytes; /* compressed */
-    unsigned char *out; /* what libspng gets */
+    unsigned char *out;  /* what libspng gets */
     size_t out_size;
 };
 
@@ -54,14 +55,18 @@ static int keep(struct walk *w, const unsigned char *chunk, size_t bytes)
     return 0;
 }
 
-static int take_ancillary(const struct walk *w, const unsigned char *chunk, uint32_t length, struct err *err)
+static int take_ancillary(const struct walk *w, const unsigned char *chunk, uint32_t length,
+                          struct err *err)
 {
     (void)w;
     const uint32_t sum = (uint32_t)crc32(0, chunk + 4, length + 4);
-    return sum == big32(chunk + 8 + length) ? 0 : err_set(err, ERR_CORRUPT, "the checksum of a chunk %.4s is wrong", chunk + 4);
+    return sum == big32(chunk + 8 + length)
+               ? 0
+               : err_set(err, ERR_CORRUPT, "the checksum of a chunk %.4s is wrong", chunk + 4);
 }
 
-static int take_transparency(struct walk *w, const unsigned char *chunk, size_t bytes, struct err *err)
+static int take_transparency(struct walk *w, const unsigned char *chunk, size_t bytes,
+                             struct err *err)
 {
     if (w->has_data || w->has_transparency || (w->colour == 3 && !w->has_palette)) {
         return err_set(err, ERR_CORRUPT, "the chunk tRNS is out of order");
@@ -80,14 +85,16 @@ static int take_chunk(struct walk *w, const unsigned char *chunk, uint32_t lengt
     }
     if (w->n_chunks++ == 0) {
         if (!is(name, "IHDR") || length != IHDR_BYTES) {
-            return err_set(err, ERR_CORRUPT, "begins with chunk %.4s of %u bytes, not with IHDR of 13", name, length);
+            return err_set(err, ERR_CORRUPT,
+                           "begins with chunk %.4s of %u bytes, not with IHDR of 13", name, length);
         }
         w->colour = chunk[8 + 9];
         return keep(w, chunk, bytes);
     }
     if (is_data) {
         if (w->is_data_over || (w->colour == 3 && !w->has_palette)) {
-            return err_set(err, ERR_CORRUPT, w->is_data_over ? "its IDAT chunks are not together" : "has no palette");
+            return err_set(err, ERR_CORRUPT,
+                           w->is_data_over ? "its IDAT chunks are not together" : "has no palette");
         }
         w->has_data = true;
         w->data_bytes += length;
@@ -107,8 +114,10 @@ static int take_chunk(struct walk *w, const unsigned char *chunk, uint32_t lengt
         w->has_end = true;
         return w->has_data ? keep(w, chunk, bytes) : err_set(err, ERR_CORRUPT, "has no IDAT chunk");
     }
-    return (name[0] & 32) != 0 ? take_ancillary(w, chunk, length, err)
-                               : err_set(err, ERR_CORRUPT, "a critical chunk %.4s that is unknown or a second time", name);
+    return (name[0] & 32) != 0
+               ? take_ancillary(w, chunk, length, err)
+               : err_set(err, ERR_CORRUPT, "a critical chunk %.4s that is unknown or a second time",
+                         name);
 }
 
 static int walk_chunks(struct walk *w, struct err *err)
@@ -126,7 +135,8 @@ static int walk_chunks(struct walk *w, struct err *err)
             return err_set(err, ERR_CORRUPT, "a chunk's name is no letters");
         }
         if (length > INT32_MAX || length > left - FRAME) {
-            return err_set(err, ERR_CORRUPT, "chunk %.4s declares %u bytes, %zu are left", chunk + 4, length, left - FRAME);
+            return err_set(err, ERR_CORRUPT, "chunk %.4s declares %u bytes, %zu are left",
+                           chunk + 4, length, left - FRAME);
         }
         int r = take_chunk(w, chunk, length, err);
         if (r < 0) {
@@ -146,32 +156,38 @@ static struct form form_of(const struct spng_ihdr *ihdr, bool has_transparency)
 {
     switch (ihdr->color_type) {
     case SPNG_COLOR_TYPE_GRAYSCALE:
-        return ihdr->bit_depth == 16 ? (struct form){SPNG_FMT_RAW, 1, 2, false} : (struct form){SPNG_FMT_G8, 1, 1, false};
-    case SPNG_COLOR_TYPE_GRAYSCALE_ALPHA: return (struct form){SPNG_FMT_RAW, 2, ihdr->bit_depth / 8, false};
+        return ihdr->bit_depth == 16 ? (struct form){SPNG_FMT_RAW, 1, 2, false}
+                                     : (struct form){SPNG_FMT_G8, 1, 1, false};
+    case SPNG_COLOR_TYPE_GRAYSCALE_ALPHA:
+        return (struct form){SPNG_FMT_RAW, 2, ihdr->bit_depth / 8, false};
     case SPNG_COLOR_TYPE_TRUECOLOR_ALPHA: return (struct form){SPNG_FMT_RGBA8, 4, 1, false};
-    case SPNG_COLOR_TYPE_INDEXED: return (struct form){SPNG_FMT_RAW, has_transparency ? 4 : 3, 1, true};
+    case SPNG_COLOR_TYPE_INDEXED:
+        return (struct form){SPNG_FMT_RAW, has_transparency ? 4 : 3, 1, true};
     default: return (struct form){SPNG_FMT_RGB8, 3, 1, false};
     }
 }
 
 static int failed(int code, struct err *err)
 {
-    return err_set(err, code == SPNG_EMEM ? ERR_NO_MEMORY : ERR_CORRUPT, "PNG: %s", spng_strerror(code));
+    return err_set(err, code == SPNG_EMEM ? ERR_NO_MEMORY : ERR_CORRUPT, "PNG: %s",
+                   spng_strerror(code));
 }
 
 /* Compression never makes a picture much larger; data that is, holds more than the picture. */
 static int check_data(const struct walk *w, const struct spng_ihdr *ihdr, struct err *err)
 {
-    const uint64_t row = ((uint64_t)ihdr->width * ihdr->bit_depth * 4 + 7) / 8 + 1, raw = row * ihdr->height;
+    const uint64_t row = ((uint64_t)ihdr->width * ihdr->bit_depth * 4 + 7) / 8 + 1,
+                   raw = row * ihdr->height;
     return w->data_bytes <= raw + raw / 8 + 64 * (uint64_t)ihdr->height + 4096
                ? 0
-               : err_set(err, ERR_CORRUPT, "has %llu compressed bytes, more than its picture can need",
+               : err_set(err, ERR_CORRUPT,
+                         "has %llu compressed bytes, more than its picture can need",
                          (unsigned long long)w->data_bytes);
 }
 
 /* Indices to colours, each checked: libspng paints one that is not in the palette black. */
-static int expand(spng_ctx *png, const struct spng_ihdr *ihdr, const unsigned char *in, int channels, unsigned char *out,
-                  struct err *err)
+static int expand(spng_ctx *png, const struct spng_ihdr *ihdr, const unsigned char *in,
+                  int channels, unsigned char *out, struct err *err)
 {
     struct spng_plte palette = {0};
     struct spng_trns alpha = {0};
@@ -186,7 +202,8 @@ static int expand(spng_ctx *png, const struct spng_ihdr *ihdr, const unsigned ch
             const size_t bit = (size_t)x * depth;
             const unsigned i = (unsigned)in[bit / 8] >> (8 - depth - bit % 8) & mask;
             if (i >= palette.n_entries) {
-                return err_set(err, ERR_CORRUPT, "colour %u of a palette of %u", i, palette.n_entries);
+                return err_set(err, ERR_CORRUPT, "colour %u of a palette of %u", i,
+                               palette.n_entries);
             }
             out[0] = palette.entries[i].red;
             out[1] = palette.entries[i].green;
@@ -200,17 +217,19 @@ static int expand(spng_ctx *png, const struct spng_ihdr *ihdr, const unsigned ch
 }
 
 /* What libspng gives, in 8 bits and native channels, into decode->raw. */
-static int decode_native(struct decode *decode, spng_ctx *png, const struct spng_ihdr *ihdr, const struct form *form,
-                         struct err *err)
+static int decode_native(struct decode *decode, spng_ctx *png, const struct spng_ihdr *ihdr,
+                         const struct form *form, struct err *err)
 {
     const size_t n = (size_t)ihdr->width * ihdr->height, made = n * (size_t)form->channels;
     size_t bytes = 0;
     int code = spng_decoded_image_size(png, form->format, &bytes);
     struct decode_buffer *buffer = form->is_indexed ? &decode->pixels : &decode->raw;
-    unsigned char *to = decode_need(buffer, bytes), *raw = decode_need(&decode->raw, bytes > made ? bytes : made);
+    unsigned char *to = decode_need(buffer, bytes),
+                  *raw = decode_need(&decode->raw, bytes > made ? bytes : made);
     to = form->is_indexed ? to : raw;
     if (to == NULL || raw == NULL) {
-        return err_set(err, ERR_NO_MEMORY, "no memory for %u x %u pixels", ihdr->width, ihdr->height);
+        return err_set(err, ERR_NO_MEMORY, "no memory for %u x %u pixels", ihdr->width,
+                       ihdr->height);
     }
     code = code != 0 ? code : spng_decode_image(png, to, bytes, form->format, 0);
     code = code != 0 ? code : spng_decode_chunks(png); /* to the end: the sum of the last chunk */
@@ -223,8 +242,9 @@ static int decode_native(struct decode *decode, spng_ctx *png, const struct spng
     return form->is_indexed ? expand(png, ihdr, to, form->channels, raw, err) : 0;
 }
 
-static int decode_pixels(struct decode *decode, spng_ctx *png, const struct spng_ihdr *ihdr, const struct form *form,
-                         int channels, struct decode_image *ret, struct err *err)
+static int decode_pixels(struct decode *decode, spng_ctx *png, const struct spng_ihdr *ihdr,
+                         const struct form *form, int channels, struct decode_image *ret,
+                         struct err *err)
 {
     int r = decode_native(decode, png, ihdr, form, err);
     if (r < 0) {
@@ -244,8 +264,8 @@ static int decode_pixels(struct decode *decode, spng_ctx *png, const struct spng
     return 0;
 }
 
-static int run(struct decode *decode, spng_ctx *png, const struct walk *w, int channels, bool is_header, struct decode_image *ret,
-               struct err *err)
+static int run(struct decode *decode, spng_ctx *png, const struct walk *w, int channels,
+               bool is_header, struct decode_image *ret, struct err *err)
 {
     struct spng_ihdr ihdr;
     int code = spng_set_image_limits(png, INT32_MAX, INT32_MAX);
@@ -263,12 +283,13 @@ static int run(struct decode *decode, spng_ctx *png, const struct walk *w, int c
         return r;
     }
     const struct form form = form_of(&ihdr, w->has_transparency);
-    *ret = (struct decode_image){.height = ihdr.height, .width = ihdr.width, .channels = form.channels};
+    *ret = (struct decode_image){
+        .height = ihdr.height, .width = ihdr.width, .channels = form.channels};
     return is_header ? 0 : decode_pixels(decode, png, &ihdr, &form, channels, ret, err);
 }
 
-int decode_png_run(struct decode *decode, const void *data, size_t size, int channels, bool is_header, struct decode_image *ret,
-                   struct err *err)
+int decode_png_run(struct decode *decode, const void *data, size_t size, int channels,
+                   bool is_header, struct decode_image *ret, struct err *err)
 {
     struct walk w = {.data = data, .size = size, .out = decode_need(&decode->stream, size)};
     if (size < HEAD) {

@@ -19,8 +19,9 @@ struct axis {
 
 static float kernel_radius(enum resize_method method)
 {
-    static const float radii[] = {[RESIZE_BILINEAR] = 1,  [RESIZE_BICUBIC] = 2,     [RESIZE_LANCZOS3] = 3,
-                                  [RESIZE_LANCZOS5] = 5, [RESIZE_GAUSSIAN] = 1.5f, [RESIZE_MITCHELLCUBIC] = 2};
+    static const float radii[] = {
+        [RESIZE_BILINEAR] = 1, [RESIZE_BICUBIC] = 2,     [RESIZE_LANCZOS3] = 3,
+        [RESIZE_LANCZOS5] = 5, [RESIZE_GAUSSIAN] = 1.5f, [RESIZE_MITCHELLCUBIC] = 2};
     return radii[method];
 }
 
@@ -33,8 +34,8 @@ static float lanczos(float x, float radius)
     if (x <= 1e-3f) {
         return 1;
     }
-    return (float)((double)radius * math_sin(pi * (double)x) * math_sin(pi * (double)x / (double)radius) /
-                   (pi * pi * (double)x * (double)x));
+    return (float)((double)radius * math_sin(pi * (double)x) *
+                   math_sin(pi * (double)x / (double)radius) / (pi * pi * (double)x * (double)x));
 }
 
 /* x >= 0 */
@@ -48,12 +49,14 @@ static float kernel(enum resize_method method, float x)
         return x >= 1 ? ((-0.5f * x + 2.5f) * x - 4) * x + 2 : ((1.5f * x - 2.5f) * x) * x + 1;
     case RESIZE_LANCZOS3: return lanczos(x, 3);
     case RESIZE_LANCZOS5: return lanczos(x, 5);
-    case RESIZE_GAUSSIAN: return x >= 1.5f ? 0 : (float)math_exp(-(double)x * (double)x / (2 * 0.5 * 0.5));
+    case RESIZE_GAUSSIAN:
+        return x >= 1.5f ? 0 : (float)math_exp(-(double)x * (double)x / (2 * 0.5 * 0.5));
     case RESIZE_MITCHELLCUBIC:
         if (x >= 2) {
             return 0;
         }
-        return x >= 1 ? ((-7.0f / 18 * x + 2) * x - 10.0f / 3) * x + 16.0f / 9 : ((7.0f / 6 * x - 2) * x) * x + 8.0f / 9;
+        return x >= 1 ? ((-7.0f / 18 * x + 2) * x - 10.0f / 3) * x + 16.0f / 9
+                      : ((7.0f / 6 * x - 2) * x) * x + 8.0f / 9;
     case RESIZE_BILINEAR:
     case RESIZE_NEAREST:
     case RESIZE_AREA: break;
@@ -63,7 +66,8 @@ static float kernel(enum resize_method method, float x)
 
 static bool is_spans(enum resize_method method, bool antialias)
 {
-    return method >= RESIZE_LANCZOS3 || (antialias && (method == RESIZE_BILINEAR || method == RESIZE_BICUBIC));
+    return method >= RESIZE_LANCZOS3 ||
+           (antialias && (method == RESIZE_BILINEAR || method == RESIZE_BICUBIC));
 }
 
 static int64_t span_of(int64_t in, int64_t out, enum resize_method method, bool antialias)
@@ -134,8 +138,8 @@ static void axis_bicubic(struct axis *axis, int64_t in, int64_t out)
         const int64_t low = (int64_t)floorf(at);
         /* TensorFlow looks its weights up in a table of 1,024 steps. */
         const float step = rintf((at - (float)low) * 1024) / 1024;
-        const float all[4] = {kernel(RESIZE_BICUBIC, 1 + step), kernel(RESIZE_BICUBIC, step), kernel(RESIZE_BICUBIC, 1 - step),
-                              kernel(RESIZE_BICUBIC, 2 - step)};
+        const float all[4] = {kernel(RESIZE_BICUBIC, 1 + step), kernel(RESIZE_BICUBIC, step),
+                              kernel(RESIZE_BICUBIC, 1 - step), kernel(RESIZE_BICUBIC, 2 - step)};
         int64_t first = low - 1, n = 0;
         float *w = &axis->weights[i * axis->span];
         for (int k = 0; k < 4; k++) {
@@ -158,7 +162,8 @@ static void axis_area(struct axis *axis, int64_t in, int64_t out)
         int64_t n = 0;
         float *w = &axis->weights[i * axis->span];
         for (int64_t v = (int64_t)floorf(a); v < (int64_t)ceilf(b); v++) {
-            const float lo = (float)v < a ? a : (float)v, hi = (float)(v + 1) > b ? b : (float)(v + 1);
+            const float lo = (float)v < a ? a : (float)v,
+                        hi = (float)(v + 1) > b ? b : (float)(v + 1);
             const int64_t at = v < in - 1 ? v : in - 1;
             if (at - first >= n) {
                 w[n++] = 0;
@@ -170,14 +175,16 @@ static void axis_area(struct axis *axis, int64_t in, int64_t out)
     }
 }
 
-static void axis_spans(struct axis *axis, int64_t in, int64_t out, enum resize_method method, bool antialias)
+static void axis_spans(struct axis *axis, int64_t in, int64_t out, enum resize_method method,
+                       bool antialias)
 {
     const float inverse = 1 / ((float)out / (float)in);
     const float wide = antialias && inverse > 1 ? inverse : 1, narrow = 1 / wide;
     const float radius = kernel_radius(method) * wide;
     for (int64_t i = 0; i < out; i++) {
         const float at = ((float)i + 0.5f) * inverse;
-        int64_t first = (int64_t)ceilf(at - radius - 0.5f), last = (int64_t)floorf(at + radius - 0.5f);
+        int64_t first = (int64_t)ceilf(at - radius - 0.5f),
+                last = (int64_t)floorf(at + radius - 0.5f);
         float *w = &axis->weights[i * axis->span];
         first = first < 0 ? 0 : first > in - 1 ? in - 1 : first;
         last = last < 0 ? 0 : last > in - 1 ? in - 1 : last;
@@ -192,7 +199,8 @@ static void axis_spans(struct axis *axis, int64_t in, int64_t out, enum resize_m
     }
 }
 
-static void axis_make(struct axis *axis, int64_t in, int64_t out, enum resize_method method, bool antialias)
+static void axis_make(struct axis *axis, int64_t in, int64_t out, enum resize_method method,
+                      bool antialias)
 {
     if (method == RESIZE_NEAREST) {
         axis_nearest(axis, in, out);
@@ -212,12 +220,15 @@ static size_t axis_bytes(int64_t in, int64_t out, enum resize_method method, boo
     return (size_t)out * (8 + (size_t)span_of(in, out, method, antialias) * sizeof(float)) + 64;
 }
 
-size_t resize_scratch(const struct resize_image *in, int64_t height, int64_t width, enum resize_method method, bool antialias)
+size_t resize_scratch(const struct resize_image *in, int64_t height, int64_t width,
+                      enum resize_method method, bool antialias)
 {
-    if (height > 1 << 20 || width > 1 << 20 || in->height > 1 << 24 || in->width > 1 << 24 || in->channels > 1 << 16) {
+    if (height > 1 << 20 || width > 1 << 20 || in->height > 1 << 24 || in->width > 1 << 24 ||
+        in->channels > 1 << 16) {
         return 0;
     }
-    return axis_bytes(in->height, height, method, antialias) + axis_bytes(in->width, width, method, antialias) +
+    return axis_bytes(in->height, height, method, antialias) +
+           axis_bytes(in->width, width, method, antialias) +
            (size_t)(in->width + 4) * (size_t)in->channels * sizeof(float) +
            (size_t)(width + 4) * (size_t)in->channels * sizeof(float) + 256;
 }
@@ -229,7 +240,8 @@ static float *take(unsigned char **at, size_t bytes)
     return p;
 }
 
-static void axis_place(struct axis *axis, unsigned char **at, int64_t in, int64_t out, enum resize_method method, bool antialias)
+static void axis_place(struct axis *axis, unsigned char **at, int64_t in, int64_t out,
+                       enum resize_method method, bool antialias)
 {
     axis->span = span_of(in, out, method, antialias);
     axis->weights = take(at, (size_t)(out * axis->span) * sizeof(float));
@@ -238,8 +250,10 @@ static void axis_place(struct axis *axis, unsigned char **at, int64_t in, int64_
     axis_make(axis, in, out, method, antialias);
 }
 
-/* Four lanes hold three or four channels; with three the last lane is rubbish that the next pixel writes over. */
-static void horizontal_lanes(const struct axis *axis, const float *row, int64_t width, int64_t channels, float *out)
+/* Four lanes hold three or four channels; with three the last lane is rubbish that the next pixel
+ * writes over. */
+static void horizontal_lanes(const struct axis *axis, const float *row, int64_t width,
+                             int64_t channels, float *out)
 {
     for (int64_t i = 0; i < width; i++) {
         const float *w = &axis->weights[i * axis->span], *p = row + axis->start[i] * channels;
@@ -251,7 +265,8 @@ static void horizontal_lanes(const struct axis *axis, const float *row, int64_t 
     }
 }
 
-static void horizontal_any(const struct axis *axis, const float *row, int64_t width, int64_t channels, float *out)
+static void horizontal_any(const struct axis *axis, const float *row, int64_t width,
+                           int64_t channels, float *out)
 {
     for (int64_t i = 0; i < width; i++) {
         const float *w = &axis->weights[i * axis->span], *p = row + axis->start[i] * channels;
@@ -270,16 +285,19 @@ static void copy_rows(const struct resize_image *in, void *out, int64_t out_stri
     const size_t each = dtype_bytes(in->dtype);
     for (int64_t y = 0; y < in->height; y++) {
         memcpy((unsigned char *)out + (size_t)(y * out_stride) * each,
-               (const unsigned char *)in->data + (size_t)(y * in->stride) * each, (size_t)(in->width * in->channels) * each);
+               (const unsigned char *)in->data + (size_t)(y * in->stride) * each,
+               (size_t)(in->width * in->channels) * each);
     }
 }
 
-static void nearest_rows(const struct resize_image *in, const struct axis *ay, const struct axis *ax, int64_t height, int64_t width,
-                         void *out, int64_t out_stride)
+static void nearest_rows(const struct resize_image *in, const struct axis *ay,
+                         const struct axis *ax, int64_t height, int64_t width, void *out,
+                         int64_t out_stride)
 {
     const size_t each = dtype_bytes(in->dtype), pixel = each * (size_t)in->channels;
     for (int64_t y = 0; y < height; y++) {
-        const unsigned char *row = (const unsigned char *)in->data + (size_t)(ay->start[y] * in->stride) * each;
+        const unsigned char *row =
+            (const unsigned char *)in->data + (size_t)(ay->start[y] * in->stride) * each;
         unsigned char *to = (unsigned char *)out + (size_t)(y * out_stride) * each;
         for (int64_t x = 0; x < width; x++) {
             memcpy(to + (size_t)x * pixel, row + (size_t)ax->start[x] * pixel, pixel);
@@ -287,15 +305,17 @@ static void nearest_rows(const struct resize_image *in, const struct axis *ay, c
     }
 }
 
-void resize_run(const struct resize_image *in, int64_t height, int64_t width, enum resize_method method, bool antialias, void *scratch,
-                void *out, int64_t out_stride)
+void resize_run(const struct resize_image *in, int64_t height, int64_t width,
+                enum resize_method method, bool antialias, void *scratch, void *out,
+                int64_t out_stride)
 {
     const bool is_smoothing = method == RESIZE_GAUSSIAN || method == RESIZE_MITCHELLCUBIC;
     if (in->height == height && in->width == width && !is_smoothing) {
         copy_rows(in, out, out_stride);
         return;
     }
-    const struct resize_passes *passes = __builtin_cpu_supports("avx2") ? &resize_avx2_passes : &plain_passes;
+    const struct resize_passes *passes =
+        __builtin_cpu_supports("avx2") ? &resize_avx2_passes : &plain_passes;
     unsigned char *at = scratch;
     struct axis ay, ax;
     axis_place(&ay, &at, in->height, height, method, antialias);
@@ -305,7 +325,8 @@ void resize_run(const struct resize_image *in, int64_t height, int64_t width, en
         return;
     }
     const int64_t n = in->width * in->channels;
-    float *row = take(&at, (size_t)(n + 4) * sizeof(float)), *made = take(&at, (size_t)(width * in->channels + 4) * sizeof(float));
+    float *row = take(&at, (size_t)(n + 4) * sizeof(float)),
+          *made = take(&at, (size_t)(width * in->channels + 4) * sizeof(float));
     for (int k = 0; k < 4; k++) {
         row[n + k] = 0;
     }
@@ -314,15 +335,18 @@ void resize_run(const struct resize_image *in, int64_t height, int64_t width, en
         const int64_t from = ay.start[y] * in->stride;
         const float *w = &ay.weights[y * ay.span];
         if (in->dtype == DTYPE_U8) {
-            passes->vertical_bytes((const uint8_t *)in->data + from, in->stride, w, ay.taps[y], n, row);
+            passes->vertical_bytes((const uint8_t *)in->data + from, in->stride, w, ay.taps[y], n,
+                                   row);
         } else {
-            passes->vertical_floats((const float *)in->data + from, in->stride, w, ay.taps[y], n, row);
+            passes->vertical_floats((const float *)in->data + from, in->stride, w, ay.taps[y], n,
+                                    row);
         }
         (is_lanes ? horizontal_lanes : horizontal_any)(&ax, row, width, in->channels, made);
         if (in->dtype == DTYPE_U8) {
             passes->round_bytes(made, width * in->channels, (uint8_t *)out + y * out_stride);
         } else {
-            memcpy((float *)out + y * out_stride, made, (size_t)(width * in->channels) * sizeof(float));
+            memcpy((float *)out + y * out_stride, made,
+                   (size_t)(width * in->channels) * sizeof(float));
         }
     }
 }

@@ -1,12 +1,14 @@
-/* resize - an image to another size, the ways of tf.image.resize: a weighted mean a row, then a column.
+/* resize - an image to another size, the ways of tf.image.resize: a weighted mean a row, then a
+ * column.
  *
  * Owns:     weights live in memory of the caller.
  * Threads:  pure functions.
  * Errors:   ERR_LIMIT for weights that no memory holds.
  * Lifetime: none.
  *
- * Half-pixel centres. Without antialias bilinear, bicubic and area follow TensorFlow's own kernels for them, the others its
- * scale-and-translate kernel. An image that has the size already is copied, but for the two methods that smooth.
+ * Half-pixel centres. Without antialias bilinear, bicubic and area follow TensorFlow's own kernels
+ * for them, the others its scale-and-translate kernel. An image that has the size already is
+ * copied, but for the two methods that smooth.
  */
 #ifndef PIPELINE_IMAGE_RESIZE_H
 #define PIPELINE_IMAGE_RESIZE_H
@@ -36,9 +38,12 @@ struct resize_image {
 };
 
 /* Bytes of scratch that a run needs; 0 when it overflows. */
-size_t resize_scratch(const struct resize_image *in, int64_t height, int64_t width, enum resize_method method, bool antialias);
-/* out: height x width x channels of the input's element type, rows `out_stride` elements apart. uint8 is rounded half to even. */
-void resize_run(const struct resize_image *in, int64_t height, int64_t width, enum resize_method method, bool antialias, void *scratch,
-                void *out, int64_t out_stride);
+size_t resize_scratch(const struct resize_image *in, int64_t height, int64_t width,
+                      enum resize_method method, bool antialias);
+/* out: height x width x channels of the input's element type, rows `out_stride` elements apart.
+ * uint8 is rounded half to even. */
+void resize_run(const struct resize_image *in, int64_t height, int64_t width,
+                enum resize_method method, bool antialias, void *scratch, void *out,
+                int64_t out_stride);
 
 #endif

@@ -1,9 +1,11 @@
-/* resize_kernel - the two passes of resize, compiled twice: for any x86-64 and with AVX2. Element by element the same
- * operations in the same order, so both give the same bits. No include guard on purpose. */
+/* resize_kernel - the two passes of resize, compiled twice: for any x86-64 and with AVX2. Element
+ * by element the same operations in the same order, so both give the same bits. No include guard on
+ * purpose. */
 #include <stdint.h>
 
 /* out[j] = sum over taps of weights[t] * rows[t * stride + j] */
-static void vertical_bytes(const uint8_t *rows, int64_t stride, const float *weights, int64_t taps, int64_t n, float *out)
+static void vertical_bytes(const uint8_t *rows, int64_t stride, const float *weights, int64_t taps,
+                           int64_t n, float *out)
 {
     int64_t t = 0;
     if (taps == 1) {
@@ -23,7 +25,8 @@ static void vertical_bytes(const uint8_t *rows, int64_t stride, const float *wei
     }
 }
 
-static void vertical_floats(const float *rows, int64_t stride, const float *weights, int64_t taps, int64_t n, float *out)
+static void vertical_floats(const float *rows, int64_t stride, const float *weights, int64_t taps,
+                            int64_t n, float *out)
 {
     for (int64_t j = 0; j < n; j++) {
         out[j] = weights[0] * rows[j];
@@ -36,7 +39,8 @@ static void vertical_floats(const float *rows, int64_t stride, const float *weig
     }
 }
 
-/* Rounds half to even and saturates. Adding and subtracting 1.5 * 2^23 is that rounding; NaN gives 0. */
+/* Rounds half to even and saturates. Adding and subtracting 1.5 * 2^23 is that rounding; NaN gives
+ * 0. */
 static void round_bytes(const float *in, int64_t n, uint8_t *out)
 {
     for (int64_t j = 0; j < n; j++) {

@@ -18,8 +18,9 @@ static int init(void *ctx, struct arena *arena, struct err *err)
     return op_colour_check_range(&k->value_range, err);
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct auto_contrast *k = ctx;
     (void)drawn, (void)key, (void)scratch, (void)err;

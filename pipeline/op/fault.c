@@ -12,12 +12,16 @@ struct fault {
     struct opt_ints sample;
     int action;
 };
-static const struct opt_name actions[] = {
-    {"bad", ACTION_BAD}, {"segfault", ACTION_SEGFAULT}, {"exit", ACTION_EXIT}, {"hang", ACTION_HANG}, {NULL, 0}};
+static const struct opt_name actions[] = {{"bad", ACTION_BAD},
+                                          {"segfault", ACTION_SEGFAULT},
+                                          {"exit", ACTION_EXIT},
+                                          {"hang", ACTION_HANG},
+                                          {NULL, 0}};
 static const struct opt options[] = {
-    OPT_INTS_ROW(fault, sample, NULL, 1, 0, 0, OPT_I64_MAX, "Index of a sample in its data set, or several.",
-                 .flags = OPT_REQUIRED),
-    OPT_ENUM_ROW(fault, action, ACTION_BAD, actions, "What happens: a bad sample, or the end of the process, or no end."),
+    OPT_INTS_ROW(fault, sample, NULL, 1, 0, 0, OPT_I64_MAX,
+                 "Index of a sample in its data set, or several.", .flags = OPT_REQUIRED),
+    OPT_ENUM_ROW(fault, action, ACTION_BAD, actions,
+                 "What happens: a bad sample, or the end of the process, or no end."),
     OPT_END_ROW,
 };
 
@@ -43,11 +47,13 @@ static int strike(const struct fault *k, const struct op_key *key, struct err *e
         }
     case ACTION_BAD: break;
     }
-    return err_set(err, ERR_DATA, "sample %lld is bad because Fault says so", (long long)key->sample);
+    return err_set(err, ERR_DATA, "sample %lld is bad because Fault says so",
+                   (long long)key->sample);
 }
 
-static int run(const void *ctx, const float *params, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *params, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct fault *k = ctx;
     (void)params, (void)scratch;

@@ -9,7 +9,9 @@ struct random_brightness {
     OP_COLOUR_RANGE_FIELD;
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_brightness, factor, NULL, 1, 2, 0, 0, "Part of the value range that is added: a number f is -f..f, or a pair.", .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(random_brightness, factor, NULL, 1, 2, 0, 0,
+                   "Part of the value range that is added: a number f is -f..f, or a pair.",
+                   .flags = OPT_REQUIRED),
     OP_COLOUR_RANGE_ROW(random_brightness),
     OPT_END_ROW,
 };
@@ -31,11 +33,13 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
 {
     const struct random_brightness *k = ctx;
     (void)in;
-    drawn[0] = rng_range(rng, k->range[0], k->range[1]) * (float)(k->value_range.v[1] - k->value_range.v[0]);
+    drawn[0] = rng_range(rng, k->range[0], k->range[1]) *
+               (float)(k->value_range.v[1] - k->value_range.v[0]);
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct random_brightness *k = ctx;
     (void)key, (void)scratch, (void)err;

@@ -9,7 +9,9 @@ struct random_color_degeneration {
     OP_COLOUR_RANGE_FIELD;
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_color_degeneration, factor, NULL, 1, 2, 0, 0, "How far towards grey: a number f is -f..f (below 0: more colour), or a pair.", .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(random_color_degeneration, factor, NULL, 1, 2, 0, 0,
+                   "How far towards grey: a number f is -f..f (below 0: more colour), or a pair.",
+                   .flags = OPT_REQUIRED),
     OP_COLOUR_RANGE_ROW(random_color_degeneration),
     OPT_END_ROW,
 };
@@ -34,8 +36,9 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = rng_range(rng, k->range[0], k->range[1]);
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct random_color_degeneration *k = ctx;
     (void)key, (void)scratch, (void)err;

@@ -9,7 +9,8 @@ struct random_contrast {
     OP_COLOUR_RANGE_FIELD;
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_contrast, factor, NULL, 1, 2, 0, 0, "A number f: contrast 1..1+f; a pair (l, u): 1-l..1+u.", .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(random_contrast, factor, NULL, 1, 2, 0, 0,
+                   "A number f: contrast 1..1+f; a pair (l, u): 1-l..1+u.", .flags = OPT_REQUIRED),
     OP_COLOUR_RANGE_ROW(random_contrast),
     OPT_END_ROW,
 };
@@ -34,8 +35,9 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = rng_range(rng, 1 - k->range[0], 1 + k->range[1]);
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct random_contrast *k = ctx;
     (void)key, (void)scratch, (void)err;

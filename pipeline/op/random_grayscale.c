@@ -19,8 +19,9 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = rng_f32(rng) < k->factor;
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     (void)ctx;
     (void)key, (void)scratch, (void)err;

@@ -9,7 +9,9 @@ struct random_hue {
     OP_COLOUR_RANGE_FIELD;
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_hue, factor, NULL, 1, 2, 0, 0, "Half turns of the hue: a number f is 0..f, or a pair; either way round.", .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(random_hue, factor, NULL, 1, 2, 0, 0,
+                   "Half turns of the hue: a number f is 0..f, or a pair; either way round.",
+                   .flags = OPT_REQUIRED),
     OP_COLOUR_RANGE_ROW(random_hue),
     OPT_END_ROW,
 };
@@ -35,8 +37,9 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = sign * rng_range(rng, k->range[0], k->range[1]) * 0.5f;
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct random_hue *k = ctx;
     (void)key, (void)scratch, (void)err;
@@ -44,7 +47,8 @@ static int run(const void *ctx, const float *drawn, const struct op_key *key, co
     const float low = (float)k->value_range.v[0], span = (float)k->value_range.v[1] - low;
     float *v = out->data;
     for (int64_t i = 0; i < n; i += 3) {
-        float rgb[3] = {(v[i] - low) / span, (v[i + 1] - low) / span, (v[i + 2] - low) / span}, hsv[3];
+        float rgb[3] = {(v[i] - low) / span, (v[i + 1] - low) / span, (v[i + 2] - low) / span},
+              hsv[3];
         op_colour_to_hsv(rgb, hsv);
         hsv[0] += drawn[0];
         hsv[0] = hsv[0] > 1 ? hsv[0] - 1 : hsv[0] < 0 ? hsv[0] + 1 : hsv[0];

@@ -9,7 +9,8 @@ struct random_invert {
     OP_COLOUR_RANGE_FIELD;
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_invert, factor, "1", 1, 2, 0, 0, "Chance: a number f is a chance drawn from 0..f, or a pair."),
+    OPT_FLOATS_ROW(random_invert, factor, "1", 1, 2, 0, 0,
+                   "Chance: a number f is a chance drawn from 0..f, or a pair."),
     OP_COLOUR_RANGE_ROW(random_invert),
     OPT_END_ROW,
 };
@@ -35,8 +36,9 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = rng_f32(rng) < chance;
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct random_invert *k = ctx;
     (void)key, (void)scratch, (void)err;

@@ -9,7 +9,9 @@ struct random_posterization {
     OP_COLOUR_RANGE_FIELD;
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_posterization, factor, NULL, 1, 2, 0, 0, "Bits that are kept: a number f is 1..f-1, a pair (a, b) is a..b-1.", .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(random_posterization, factor, NULL, 1, 2, 0, 0,
+                   "Bits that are kept: a number f is 1..f-1, a pair (a, b) is a..b-1.",
+                   .flags = OPT_REQUIRED),
     OP_COLOUR_RANGE_ROW(random_posterization),
     OPT_END_ROW,
 };
@@ -36,8 +38,9 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = (float)(8 - low - (n > 0 ? (int64_t)rng_below(rng, (uint64_t)n) : 0));
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct random_posterization *k = ctx;
     (void)key, (void)scratch, (void)err;

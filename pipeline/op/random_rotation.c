@@ -9,9 +9,10 @@ struct random_rotation {
     float range[2];
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_rotation, factor, NULL, 1, 2, 0, 0,
-                   "Fraction of a full turn: a number f is -f..f, or a pair. Positive is counter-clockwise.",
-                   .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(
+        random_rotation, factor, NULL, 1, 2, 0, 0,
+        "Fraction of a full turn: a number f is -f..f, or a pair. Positive is counter-clockwise.",
+        .flags = OPT_REQUIRED),
     OP_FILL_ROWS(random_rotation),
     OPT_END_ROW,
 };
@@ -32,10 +33,12 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = rng_range(rng, 360 * k->range[0], 360 * k->range[1]);
 }
 
-static void affine(const void *ctx, const float *drawn, int64_t height, int64_t width, struct affine *ret)
+static void affine(const void *ctx, const float *drawn, int64_t height, int64_t width,
+                   struct affine *ret)
 {
     const struct random_rotation *k = ctx;
-    *ret = (struct affine){.fill = k->fill_mode, .interpolation = k->interpolation, .fill_value = k->fill_value};
+    *ret = (struct affine){
+        .fill = k->fill_mode, .interpolation = k->interpolation, .fill_value = k->fill_value};
     affine_rotation(ret->m, drawn[0], height, width);
 }
 

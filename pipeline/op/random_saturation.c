@@ -9,7 +9,9 @@ struct random_saturation {
     OP_COLOUR_RANGE_FIELD;
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_saturation, factor, NULL, 1, 2, 0, 0, "0 grey, 0.5 as it is, 1 full colour: a number f is -f..f, or a pair.", .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(random_saturation, factor, NULL, 1, 2, 0, 0,
+                   "0 grey, 0.5 as it is, 1 full colour: a number f is -f..f, or a pair.",
+                   .flags = OPT_REQUIRED),
     OP_COLOUR_RANGE_ROW(random_saturation),
     OPT_END_ROW,
 };
@@ -35,8 +37,9 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = u / (1 - u + 1e-7f);
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct random_saturation *k = ctx;
     (void)key, (void)scratch, (void)err;

@@ -11,7 +11,9 @@ struct random_sharpness {
     OP_COLOUR_RANGE_FIELD;
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_sharpness, factor, NULL, 1, 2, 0, 0, "0 smooth, 0.5 as it is, 1 sharp: a number f is 0..f, or a pair.", .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(random_sharpness, factor, NULL, 1, 2, 0, 0,
+                   "0 smooth, 0.5 as it is, 1 sharp: a number f is 0..f, or a pair.",
+                   .flags = OPT_REQUIRED),
     OP_COLOUR_RANGE_ROW(random_sharpness),
     OPT_END_ROW,
 };
@@ -36,12 +38,14 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = rng_range(rng, k->range[0], k->range[1]);
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct random_sharpness *k = ctx;
     (void)key, (void)err;
-    const int64_t n = op_colour_begin(in, out), height = in->shape.d[0], width = in->shape.d[1], channels = in->shape.d[2];
+    const int64_t n = op_colour_begin(in, out), height = in->shape.d[0], width = in->shape.d[1],
+                  channels = in->shape.d[2];
     float *v = out->data, *from = op_scratch_need(scratch, (size_t)n * sizeof *from);
     memcpy(from, v, (size_t)n * sizeof *from);
     for (int64_t y = 0; y < height; y++) {
@@ -50,7 +54,8 @@ static int run(const void *ctx, const float *drawn, const struct op_key *key, co
                 float sum = 0;
                 for (int64_t i = y > 0 ? y - 1 : 0; i <= y + 1 && i < height; i++) {
                     for (int64_t j = x > 0 ? x - 1 : 0; j <= x + 1 && j < width; j++) {
-                        sum += from[(i * width + j) * channels + c] * (i == y && j == x ? 5.0f / 13 : 1.0f / 13);
+                        sum += from[(i * width + j) * channels + c] *
+                               (i == y && j == x ? 5.0f / 13 : 1.0f / 13);
                     }
                 }
                 float *to = &v[(y * width + x) * channels + c];

@@ -10,14 +10,17 @@ struct random_shear {
 };
 static const struct opt options[] = {
     OPT_FLOATS_ROW(random_shear, x_factor, "0", 1, 2, 0, 0,
-                   "Shift across for each row: a number f is -f..f, a pair one of its numbers to either side."),
-    OPT_FLOATS_ROW(random_shear, y_factor, "0", 1, 2, 0, 0, "Shift down for each column, likewise."),
+                   "Shift across for each row: a number f is -f..f, a pair one of its numbers to "
+                   "either side."),
+    OPT_FLOATS_ROW(random_shear, y_factor, "0", 1, 2, 0, 0,
+                   "Shift down for each column, likewise."),
     OP_FILL_ROWS(random_shear),
     OPT_END_ROW,
 };
 static const struct op_param params[] = {{"shear_factor", 2}, {NULL, 0}}; /* x, y */
 
-static int read_factor(const struct opt_floats *given, const char *row, float ret[2], struct err *err)
+static int read_factor(const struct opt_floats *given, const char *row, float ret[2],
+                       struct err *err)
 {
     static const struct op_bounds bounds = {0, 1, true, false};
     int r = op_factor(given, row, &bounds, ret, err);
@@ -45,11 +48,13 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
 }
 
 /* About the corner (0, 0), not the middle: Keras's rule. */
-static void affine(const void *ctx, const float *drawn, int64_t height, int64_t width, struct affine *ret)
+static void affine(const void *ctx, const float *drawn, int64_t height, int64_t width,
+                   struct affine *ret)
 {
     const struct random_shear *k = ctx;
     (void)height, (void)width;
-    *ret = (struct affine){.fill = k->fill_mode, .interpolation = k->interpolation, .fill_value = k->fill_value};
+    *ret = (struct affine){
+        .fill = k->fill_mode, .interpolation = k->interpolation, .fill_value = k->fill_value};
     affine_identity(ret->m);
     ret->m[1] = drawn[0];
     ret->m[3] = drawn[1];

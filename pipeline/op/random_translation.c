@@ -9,10 +9,12 @@ struct random_translation {
     float height[2], width[2];
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_translation, height_factor, NULL, 1, 2, 0, 0,
-                   "Shift as a part of the height: a number f is -f..f, or a pair. Positive is down.", .flags = OPT_REQUIRED),
-    OPT_FLOATS_ROW(random_translation, width_factor, NULL, 1, 2, 0, 0, "Shift as a part of the width. Positive is right.",
-                   .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(
+        random_translation, height_factor, NULL, 1, 2, 0, 0,
+        "Shift as a part of the height: a number f is -f..f, or a pair. Positive is down.",
+        .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(random_translation, width_factor, NULL, 1, 2, 0, 0,
+                   "Shift as a part of the width. Positive is right.", .flags = OPT_REQUIRED),
     OP_FILL_ROWS(random_translation),
     OPT_END_ROW,
 };
@@ -34,11 +36,13 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[0] = (float)in->shape.d[1] * rng_range(rng, k->width[0], k->width[1]);
 }
 
-static void affine(const void *ctx, const float *drawn, int64_t height, int64_t width, struct affine *ret)
+static void affine(const void *ctx, const float *drawn, int64_t height, int64_t width,
+                   struct affine *ret)
 {
     const struct random_translation *k = ctx;
     (void)height, (void)width;
-    *ret = (struct affine){.fill = k->fill_mode, .interpolation = k->interpolation, .fill_value = k->fill_value};
+    *ret = (struct affine){
+        .fill = k->fill_mode, .interpolation = k->interpolation, .fill_value = k->fill_value};
     affine_translation(ret->m, drawn[1], drawn[0]);
 }
 

@@ -7,19 +7,22 @@ struct rescaling {
     struct opt_floats scale, offset; /* one, or one a channel */
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(rescaling, scale, NULL, 1, 0, 0, 0, "Factor; one number, or one a channel.", .flags = OPT_REQUIRED),
+    OPT_FLOATS_ROW(rescaling, scale, NULL, 1, 0, 0, 0, "Factor; one number, or one a channel.",
+                   .flags = OPT_REQUIRED),
     OPT_FLOATS_ROW(rescaling, offset, "0", 1, 0, 0, 0, "Term; one number, or one a channel."),
     OPT_END_ROW,
 };
 
-static int check_count(const char *row, const struct opt_floats *given, const struct op_spec *in, struct err *err)
+static int check_count(const char *row, const struct opt_floats *given, const struct op_spec *in,
+                       struct err *err)
 {
     char text[128];
     const int64_t channels = in->shape.rank > 0 ? in->shape.d[in->shape.rank - 1] : 1;
     op_shape_text(in, text, sizeof text);
     return given->n == 1 || (int64_t)given->n == channels || channels < 0
                ? 0
-               : err_set_at(err, ERR_SHAPE, row, "%zu numbers do not fit the channels of %s", given->n, text);
+               : err_set_at(err, ERR_SHAPE, row, "%zu numbers do not fit the channels of %s",
+                            given->n, text);
 }
 
 static int check(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err)
@@ -53,8 +56,9 @@ static void run_floats(float *out, int64_t n, float scale, float offset)
     }
 }
 
-static int run(const void *ctx, const float *params, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *params, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct rescaling *k = ctx;
     (void)params, (void)key, (void)scratch;

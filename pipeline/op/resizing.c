@@ -10,16 +10,26 @@ struct resizing {
     float fill_value;
 };
 static const struct opt_name interpolations[] = {
-    {"bilinear", RESIZE_BILINEAR}, {"nearest", RESIZE_NEAREST},   {"bicubic", RESIZE_BICUBIC}, {"area", RESIZE_AREA},
-    {"lanczos3", RESIZE_LANCZOS3}, {"lanczos5", RESIZE_LANCZOS5}, {NULL, 0},
+    {"bilinear", RESIZE_BILINEAR},
+    {"nearest", RESIZE_NEAREST},
+    {"bicubic", RESIZE_BICUBIC},
+    {"area", RESIZE_AREA},
+    {"lanczos3", RESIZE_LANCZOS3},
+    {"lanczos5", RESIZE_LANCZOS5},
+    {NULL, 0},
 };
 static const struct opt_name fill_modes[] = {{"constant", 0}, {NULL, 0}};
 static const struct opt options[] = {
-    OPT_I64_ROW(resizing, height, 0, 1, 65500, "Rows of the result.", .flags = OPT_REQUIRED, .unit = "pixels"),
-    OPT_I64_ROW(resizing, width, 0, 1, 65500, "Columns of the result.", .flags = OPT_REQUIRED, .unit = "pixels"),
-    OPT_ENUM_ROW(resizing, interpolation, RESIZE_BILINEAR, interpolations, "How to read between pixels."),
-    OPT_BOOL_ROW(resizing, crop_to_aspect_ratio, false, "Cut the picture to the result's proportions first."),
-    OPT_BOOL_ROW(resizing, pad_to_aspect_ratio, false, "Put a margin around the picture to give it the result's proportions."),
+    OPT_I64_ROW(resizing, height, 0, 1, 65500, "Rows of the result.", .flags = OPT_REQUIRED,
+                .unit = "pixels"),
+    OPT_I64_ROW(resizing, width, 0, 1, 65500, "Columns of the result.", .flags = OPT_REQUIRED,
+                .unit = "pixels"),
+    OPT_ENUM_ROW(resizing, interpolation, RESIZE_BILINEAR, interpolations,
+                 "How to read between pixels."),
+    OPT_BOOL_ROW(resizing, crop_to_aspect_ratio, false,
+                 "Cut the picture to the result's proportions first."),
+    OPT_BOOL_ROW(resizing, pad_to_aspect_ratio, false,
+                 "Put a margin around the picture to give it the result's proportions."),
     OPT_ENUM_ROW(resizing, fill_mode, 0, fill_modes, "What the margin is made of."),
     OPT_F32_ROW(resizing, fill_value, 0, -1e30, 1e30, "Value of the margin."),
     OPT_BOOL_ROW(resizing, antialias, false, "Widen the kernel when the picture shrinks."),
@@ -31,7 +41,8 @@ static int init(void *ctx, struct arena *arena, struct err *err)
     const struct resizing *k = ctx;
     (void)arena;
     return k->crop_to_aspect_ratio && k->pad_to_aspect_ratio
-               ? err_set_at(err, ERR_INVALID, "pad_to_aspect_ratio", "is given together with crop_to_aspect_ratio; one of them")
+               ? err_set_at(err, ERR_INVALID, "pad_to_aspect_ratio",
+                            "is given together with crop_to_aspect_ratio; one of them")
                : 0;
 }
 
@@ -48,8 +59,9 @@ static int check(const void *ctx, const struct op_spec *in, struct op_spec *out,
     return 0;
 }
 
-static int run(const void *ctx, const float *params, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *params, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct resizing *k = ctx;
     const struct op_resize resize = {.height = k->height,

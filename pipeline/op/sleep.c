@@ -11,7 +11,8 @@ struct sleep {
     int64_t microseconds;
 };
 static const struct opt options[] = {
-    OPT_I64_ROW(sleep, microseconds, 0, 0, 60000000, "How long.", .flags = OPT_REQUIRED, .unit = "us", .alias = "delay"),
+    OPT_I64_ROW(sleep, microseconds, 0, 0, 60000000, "How long.", .flags = OPT_REQUIRED,
+                .unit = "us", .alias = "delay"),
     OPT_END_ROW,
 };
 
@@ -22,11 +23,13 @@ static int check(const void *ctx, const struct op_spec *in, struct op_spec *out,
     return 0;
 }
 
-static int run(const void *ctx, const float *params, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *params, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct sleep *k = ctx;
-    const struct timespec wait = {.tv_sec = k->microseconds / 1000000, .tv_nsec = k->microseconds % 1000000 * 1000};
+    const struct timespec wait = {.tv_sec = k->microseconds / 1000000,
+                                  .tv_nsec = k->microseconds % 1000000 * 1000};
     (void)params, (void)key, (void)scratch, (void)err;
     size_t bytes = 0;
     /* The sandbox lets poll through, as ZeroMQ needs it. */

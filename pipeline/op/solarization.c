@@ -11,8 +11,10 @@ struct solarization {
     OP_COLOUR_RANGE_FIELD;
 };
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(solarization, addition_factor, "0", 1, 2, 0, 0, "What is added first, in 0..1 of 255: a number f is 0..f, or a pair."),
-    OPT_FLOATS_ROW(solarization, threshold_factor, "0", 1, 2, 0, 0, "Where values turn, in 0..1 of 255: a number f is 0..f, or a pair."),
+    OPT_FLOATS_ROW(solarization, addition_factor, "0", 1, 2, 0, 0,
+                   "What is added first, in 0..1 of 255: a number f is 0..f, or a pair."),
+    OPT_FLOATS_ROW(solarization, threshold_factor, "0", 1, 2, 0, 0,
+                   "Where values turn, in 0..1 of 255: a number f is 0..f, or a pair."),
     OP_COLOUR_RANGE_ROW(solarization),
     OPT_END_ROW,
 };
@@ -42,8 +44,9 @@ static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, flo
     drawn[1] = rng_range(rng, k->threshold[0], 255 * k->threshold[1]);
 }
 
-static int run(const void *ctx, const float *drawn, const struct op_key *key, const struct tensor *in, struct tensor *out,
-               struct op_scratch *scratch, struct err *err)
+static int run(const void *ctx, const float *drawn, const struct op_key *key,
+               const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+               struct err *err)
 {
     const struct solarization *k = ctx;
     (void)key, (void)scratch, (void)err;

@@ -47,7 +47,8 @@ static bool in_split(const char *path, const char *split)
 {
     const size_t n = split != NULL ? strlen(split) : 0;
     const char *name = source_basename(path);
-    return n == 0 || strncmp(name, split, n) == 0 || (strcmp(split, "test") == 0 && strncmp(name, "t10k", 4) == 0) ||
+    return n == 0 || strncmp(name, split, n) == 0 ||
+           (strcmp(split, "test") == 0 && strncmp(name, "t10k", 4) == 0) ||
            (strncmp(path, split, n) == 0 && path[n] == '/');
 }
 
@@ -65,15 +66,16 @@ static const struct doc *labels_of(const struct doc *files, const char *images)
     return NULL;
 }
 
-static int read_file(const struct source_store *store, const struct doc *file, struct buf *storage, struct tensor *ret,
-                     struct err *err)
+static int read_file(const struct source_store *store, const struct doc *file, struct buf *storage,
+                     struct tensor *ret, struct err *err)
 {
     int r = source_read_blob(store, file, IDX_FILE_BYTES_MAX, storage, err);
     r = r < 0 ? r : idx_file_read(storage, IDX_FILE_BYTES_MAX, ret, err);
     if (r == ERR_CORRUPT || r == ERR_LIMIT || r == ERR_UNSUPPORTED) {
         char text[512];
         (void)snprintf(text, sizeof text, "%.500s", err != NULL ? err->text : "");
-        return err_set(err, r, "'%s' of data set '%s': %s", doc_str(file, "path", "?"), store->dataset, text);
+        return err_set(err, r, "'%s' of data set '%s': %s", doc_str(file, "path", "?"),
+                       store->dataset, text);
     }
     return r;
 }
@@ -81,25 +83,29 @@ static int read_file(const struct source_store *store, const struct doc *file, s
 static int check_labels(const struct pair *pair, const struct doc *file, struct err *err)
 {
     const char *path = doc_str(file, "path", "?");
-    if (pair->labels.shape.rank != 1 || pair->labels.dtype == DTYPE_F32 || pair->labels.dtype == DTYPE_F64) {
+    if (pair->labels.shape.rank != 1 || pair->labels.dtype == DTYPE_F32 ||
+        pair->labels.dtype == DTYPE_F64) {
         char text[128];
         shape_format(&pair->labels.shape, text, sizeof text);
-        return err_set(err, ERR_DATA, "'%s' holds %s %s; labels are a list of whole numbers", path, dtype_name(pair->labels.dtype),
-                       text);
+        return err_set(err, ERR_DATA, "'%s' holds %s %s; labels are a list of whole numbers", path,
+                       dtype_name(pair->labels.dtype), text);
     }
     if (pair->labels.shape.d[0] != pair->images.shape.d[0]) {
-        return err_set(err, ERR_DATA, "'%s' has %lld labels and '%s' %lld images", path, (long long)pair->labels.shape.d[0],
-                       pair->images_path, (long long)pair->images.shape.d[0]);
+        return err_set(err, ERR_DATA, "'%s' has %lld labels and '%s' %lld images", path,
+                       (long long)pair->labels.shape.d[0], pair->images_path,
+                       (long long)pair->images.shape.d[0]);
     }
     return 0;
 }
 
-static int open_pair(const struct source_store *store, const struct doc *file, struct pair *pair, struct err *err)
+static int open_pair(const struct source_store *store, const struct doc *file, struct pair *pair,
+                     struct err *err)
 {
     pair->images_path = doc_str(file, "path", "?");
     const struct doc *labels = labels_of(store->files, pair->images_path);
     if (labels == NULL) {
-        return err_set(err, ERR_MISSING, "'%s' of data set '%s' has no labels beside it", pair->images_path, store->dataset);
+        return err_set(err, ERR_MISSING, "'%s' of data set '%s' has no labels beside it",
+                       pair->images_path, store->dataset);
     }
     int r = read_file(store, file, &pair->images_storage, &pair->images, err);
     r = r < 0 ? r : read_file(store, labels, &pair->labels_storage, &pair->labels, err);
@@ -142,11 +148,13 @@ static int64_t find_classes(const struct idx *idx)
     return most + 1;
 }
 
-static int add_pair(struct source *source, const struct source_store *store, const struct doc *file, struct err *err)
+static int add_pair(struct source *source, const struct source_store *store, const struct doc *file,
+                    struct err *err)
 {
     struct idx *idx = source->ctx;
     if (idx->n_pairs == PAIRS_MAX) {
-        return err_set(err, ERR_LIMIT, "more than %d pairs of IDX files in data set '%s'", PAIRS_MAX, store->dataset);
+        return err_set(err, ERR_LIMIT, "more than %d pairs of IDX files in data set '%s'",
+                       PAIRS_MAX, store->dataset);
     }
     struct pair *pair = &idx->pairs[idx->n_pairs++];
     int r = open_pair(store, file, pair, err);
@@ -154,9 +162,10 @@ static int add_pair(struct source *source, const struct source_store *store, con
         return r;
     }
     const struct shape item = item_of(&pair->images);
-    if (idx->n_pairs > 1 && (!shape_equal(&item, &idx->item) || pair->images.dtype != idx->pairs[0].images.dtype)) {
-        return err_set(err, ERR_DATA, "'%s' and '%s' hold pictures of different shapes", idx->pairs[0].images_path,
-                       pair->images_path);
+    if (idx->n_pairs > 1 &&
+        (!shape_equal(&item, &idx->item) || pair->images.dtype != idx->pairs[0].images.dtype)) {
+        return err_set(err, ERR_DATA, "'%s' and '%s' hold pictures of different shapes",
+                       idx->pairs[0].images_path, pair->images_path);
     }
     idx->item = item;
     pair->first = source->samples;
@@ -164,7 +173,8 @@ static int add_pair(struct source *source, const struct source_store *store, con
     return shape_bytes(&item, pair->images.dtype, &pair->item_bytes);
 }
 
-static int open_idx(struct source *source, const struct source_store *store, struct arena *arena, struct err *err)
+static int open_idx(struct source *source, const struct source_store *store, struct arena *arena,
+                    struct err *err)
 {
     struct idx *idx = source->ctx;
     for (size_t i = 0; i < store->files->n; i++) {
@@ -178,8 +188,10 @@ static int open_idx(struct source *source, const struct source_store *store, str
         }
     }
     if (idx->n_pairs == 0) {
-        return err_set(err, ERR_MISSING, "data set '%s' has no IDX files for split '%s' (%s-images-idx3-ubyte)", store->dataset,
-                       store->split ? store->split : "", store->split && strcmp(store->split, "test") == 0 ? "t10k" : "train");
+        return err_set(err, ERR_MISSING,
+                       "data set '%s' has no IDX files for split '%s' (%s-images-idx3-ubyte)",
+                       store->dataset, store->split ? store->split : "",
+                       store->split && strcmp(store->split, "test") == 0 ? "t10k" : "train");
     }
     source->x = (struct op_spec){.dtype = idx->pairs[0].images.dtype, .shape = idx->item};
     source->kind = idx->item.rank == 3 ? "image" : "numeric";
@@ -211,15 +223,17 @@ static const struct pair *pair_of(const struct idx *idx, int64_t sample)
     return &idx->pairs[p];
 }
 
-static int read_idx(struct source *source, int64_t sample, struct source_sample *ret, struct err *err)
+static int read_idx(struct source *source, int64_t sample, struct source_sample *ret,
+                    struct err *err)
 {
     (void)err;
     const struct idx *idx = source->ctx;
     const struct pair *pair = pair_of(idx, sample);
     const int64_t at = sample - pair->first;
-    ret->x = (struct tensor){.dtype = source->x.dtype,
-                             .shape = source->x.shape,
-                             .data = (unsigned char *)pair->images.data + (size_t)at * pair->item_bytes};
+    ret->x =
+        (struct tensor){.dtype = source->x.dtype,
+                        .shape = source->x.shape,
+                        .data = (unsigned char *)pair->images.data + (size_t)at * pair->item_bytes};
     ret->label = label_at(&pair->labels, at);
     return 0;
 }
@@ -232,7 +246,8 @@ static const char *path_idx(const struct source *source, int64_t sample)
 
 const struct source_desc source_idx = {
     .name = "idx",
-    .summary = "Pairs of IDX files as MNIST names them: `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, split `test` is "
+    .summary = "Pairs of IDX files as MNIST names them: `train-images-idx3-ubyte` and "
+               "`train-labels-idx1-ubyte`, split `test` is "
                "`t10k-...`; gzipped or not. Held in memory. A picture without channels gets one.",
     .ctx_size = sizeof(struct idx),
     .claims = claims,

@@ -9,7 +9,8 @@ struct element {
     enum dtype dtype;
 };
 static const struct element elements[] = {
-    {0x08, DTYPE_U8}, {0x09, DTYPE_I8}, {0x0B, DTYPE_I16}, {0x0C, DTYPE_I32}, {0x0D, DTYPE_F32}, {0x0E, DTYPE_F64},
+    {0x08, DTYPE_U8},  {0x09, DTYPE_I8},  {0x0B, DTYPE_I16},
+    {0x0C, DTYPE_I32}, {0x0D, DTYPE_F32}, {0x0E, DTYPE_F64},
 };
 
 static uint32_t big32(const unsigned char *p)
@@ -37,7 +38,8 @@ static int inflate_all(z_stream *z, size_t max_bytes, struct buf *out, struct er
                 return err_set(err, ERR_CORRUPT, "bytes behind the end of the gzip data");
             }
         } else if (code != Z_OK) {
-            return err_set(err, ERR_CORRUPT, "broken or cut gzip data: %s", z->msg != NULL ? z->msg : "ends early");
+            return err_set(err, ERR_CORRUPT, "broken or cut gzip data: %s",
+                           z->msg != NULL ? z->msg : "ends early");
         }
     }
 }
@@ -64,10 +66,12 @@ static int gunzip(struct buf *storage, size_t max_bytes, struct err *err)
     return r;
 }
 
-static int read_header(const unsigned char *p, size_t size, struct tensor *ret, size_t *ret_header, struct err *err)
+static int read_header(const unsigned char *p, size_t size, struct tensor *ret, size_t *ret_header,
+                       struct err *err)
 {
     if (size < 4 || p[0] != 0 || p[1] != 0) {
-        return err_set(err, ERR_CORRUPT, "is no IDX file: %s", size < 4 ? "shorter than its magic" : "it does not begin with two zeros");
+        return err_set(err, ERR_CORRUPT, "is no IDX file: %s",
+                       size < 4 ? "shorter than its magic" : "it does not begin with two zeros");
     }
     const struct element *element = NULL;
     for (size_t i = 0; i < sizeof elements / sizeof elements[0]; i++) {
@@ -75,14 +79,18 @@ static int read_header(const unsigned char *p, size_t size, struct tensor *ret, 
     }
     const int rank = p[3];
     if (element == NULL) {
-        return err_set(err, ERR_UNSUPPORTED, "element type 0x%02x of an IDX file is none of 08, 09, 0B, 0C, 0D, 0E", p[2]);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "element type 0x%02x of an IDX file is none of 08, 09, 0B, 0C, 0D, 0E",
+                       p[2]);
     }
     if (rank < 1 || rank > IDX_FILE_RANK_MAX) {
-        return err_set(err, ERR_UNSUPPORTED, "an IDX file of %d dimensions; 1 to %d are read", rank, IDX_FILE_RANK_MAX);
+        return err_set(err, ERR_UNSUPPORTED, "an IDX file of %d dimensions; 1 to %d are read", rank,
+                       IDX_FILE_RANK_MAX);
     }
     *ret_header = 4 + 4 * (size_t)rank;
     if (size < *ret_header) {
-        return err_set(err, ERR_CORRUPT, "ends inside its header: %zu bytes for %d dimensions", size, rank);
+        return err_set(err, ERR_CORRUPT, "ends inside its header: %zu bytes for %d dimensions",
+                       size, rank);
     }
     *ret = (struct tensor){.dtype = element->dtype, .shape = {.rank = rank}};
     for (int i = 0; i < rank; i++) {
@@ -126,8 +134,8 @@ int idx_file_read(struct buf *storage, size_t max_bytes, struct tensor *ret, str
         return err_set(err, ERR_LIMIT, "declares %s numbers, more than %zu bytes", text, max_bytes);
     }
     if (bytes != storage->size - header) {
-        return err_set(err, ERR_CORRUPT, "declares %s, %zu bytes behind its header, and has %zu", text, bytes,
-                       storage->size - header);
+        return err_set(err, ERR_CORRUPT, "declares %s, %zu bytes behind its header, and has %zu",
+                       text, bytes, storage->size - header);
     }
     /* The numbers move to the front: there they are aligned. */
     if (bytes > 0) {

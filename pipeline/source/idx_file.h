@@ -14,8 +14,9 @@
 enum { IDX_FILE_RANK_MAX = 5, IDX_FILE_RATIO_MAX = 1030 };
 #define IDX_FILE_BYTES_MAX ((size_t)2 << 30) /* inflated */
 
-/* Takes the bytes of a file in `storage`, inflates them there if they are gzip, brings the numbers into this machine's byte
- * order, and describes them; d[0] is the number of items (0 is allowed). */
+/* Takes the bytes of a file in `storage`, inflates them there if they are gzip, brings the numbers
+ * into this machine's byte order, and describes them; d[0] is the number of items (0 is allowed).
+ */
 int idx_file_read(struct buf *storage, size_t max_bytes, struct tensor *ret, struct err *err);
 
 #endif

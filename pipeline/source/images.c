@@ -70,7 +70,8 @@ static bool claims(const struct doc *files)
     return false;
 }
 
-/* With splits, classes are the second folders: everything lies in split/class/, and one of the splits is "train". */
+/* With splits, classes are the second folders: everything lies in split/class/, and one of the
+ * splits is "train". */
 static bool has_splits(const struct doc *files)
 {
     bool has_train = false;
@@ -98,7 +99,8 @@ static int find_classes(struct images *k, int level, struct arena *arena, struct
     const char **names = arena_array(arena, files->n + 1, sizeof *names);
     for (size_t i = 0; i < files->n; i++) {
         const struct part part = part_of(doc_str(&files->items[i], "path", ""), level);
-        if (part.n > 0 && part.n < NAME_TEXT && part.text[0] != '.' && (n == 0 || !part_is(&part, names[n - 1]))) {
+        if (part.n > 0 && part.n < NAME_TEXT && part.text[0] != '.' &&
+            (n == 0 || !part_is(&part, names[n - 1]))) {
             names[n++] = arena_strndup(arena, part.text, part.n);
         }
     }
@@ -111,7 +113,8 @@ static int find_classes(struct images *k, int level, struct arena *arena, struct
     k->classes = names;
     return k->n_classes <= SOURCE_CLASSES_MAX
                ? 0
-               : err_set(err, ERR_LIMIT, "data set '%s' has more than %d class folders", k->store.dataset, SOURCE_CLASSES_MAX);
+               : err_set(err, ERR_LIMIT, "data set '%s' has more than %d class folders",
+                         k->store.dataset, SOURCE_CLASSES_MAX);
 }
 
 static int64_t label_of(const struct images *k, const struct part *part)
@@ -119,15 +122,18 @@ static int64_t label_of(const struct images *k, const struct part *part)
     char name[NAME_TEXT];
     const char *key = name;
     (void)snprintf(name, sizeof name, "%.*s", (int)part->n, part->text);
-    const char **found = bsearch(&key, k->classes, (size_t)k->n_classes, sizeof *k->classes, by_text);
+    const char **found =
+        bsearch(&key, k->classes, (size_t)k->n_classes, sizeof *k->classes, by_text);
     return found != NULL ? found - k->classes : -1;
 }
 
-static int check_empty(const struct images *k, const int64_t *counts, const bool *is_named, struct err *err)
+static int check_empty(const struct images *k, const int64_t *counts, const bool *is_named,
+                       struct err *err)
 {
     for (int64_t c = 0; c < k->n_classes; c++) {
         if (is_named[c] && counts[c] == 0) {
-            return err_set(err, ERR_DATA, "class folder '%s' of data set '%s' is empty", k->classes[c], k->store.dataset);
+            return err_set(err, ERR_DATA, "class folder '%s' of data set '%s' is empty",
+                           k->classes[c], k->store.dataset);
         }
     }
     return 0;
@@ -156,7 +162,8 @@ static int find_items(struct source *source, int level, struct arena *arena, str
     return check_empty(k, counts, is_named, err);
 }
 
-static int read_header(struct images *k, const struct item *item, struct decode_image *ret, struct err *err)
+static int read_header(struct images *k, const struct item *item, struct decode_image *ret,
+                       struct err *err)
 {
     int r = source_read_blob(&k->store, item->file, SOURCE_FILE_MAX, &k->file, err);
     return r < 0 ? r : decode_header(k->decode, k->file.data, k->file.size, ret, err);
@@ -185,10 +192,12 @@ static int find_shape(struct source *source, struct err *err)
     if (first.height == 0) {
         char text[512];
         (void)snprintf(text, sizeof text, "%.500s", err != NULL ? err->text : "");
-        return err_set(err, ERR_DATA, "none of the first %d files of data set '%s' is a picture; the last one %s", tried,
-                       k->store.dataset, text);
+        return err_set(err, ERR_DATA,
+                       "none of the first %d files of data set '%s' is a picture; the last one %s",
+                       tried, k->store.dataset, text);
     }
-    source->x = (struct op_spec){.dtype = DTYPE_U8, .shape = {.rank = 3, .d = {first.height, first.width, k->channels}}};
+    source->x = (struct op_spec){
+        .dtype = DTYPE_U8, .shape = {.rank = 3, .d = {first.height, first.width, k->channels}}};
     return 0;
 }
 
@@ -200,15 +209,18 @@ static int no_split(const struct images *k, struct err *err)
         const struct part split = part_of(doc_str(&k->store.files->items[i], "path", ""), 0);
         if (split.n > 0 && (split.n != last.n || memcmp(split.text, last.text, split.n) != 0)) {
             const size_t used = strlen(list);
-            (void)snprintf(list + used, sizeof list - used, "%s%.*s", used > 0 ? ", " : "", (int)split.n, split.text);
+            (void)snprintf(list + used, sizeof list - used, "%s%.*s", used > 0 ? ", " : "",
+                           (int)split.n, split.text);
             last = split;
         }
     }
-    return err_set_at(err, ERR_MISSING, "split", "data set '%s' has no pictures in %s/CLASS/; it has the folders %s", k->store.dataset,
-                      k->store.split, list);
+    return err_set_at(err, ERR_MISSING, "split",
+                      "data set '%s' has no pictures in %s/CLASS/; it has the folders %s",
+                      k->store.dataset, k->store.split, list);
 }
 
-static int open_images(struct source *source, const struct source_store *store, struct arena *arena, struct err *err)
+static int open_images(struct source *source, const struct source_store *store, struct arena *arena,
+                       struct err *err)
 {
     struct images *k = source->ctx;
     const int level = store->split != NULL || has_splits(store->files) ? 1 : 0;
@@ -238,7 +250,8 @@ static void close_images(struct source *source)
     buf_fini(&k->file);
 }
 
-static int read_images(struct source *source, int64_t sample, struct source_sample *ret, struct err *err)
+static int read_images(struct source *source, int64_t sample, struct source_sample *ret,
+                       struct err *err)
 {
     struct images *k = source->ctx;
     const struct item *item = &k->items[sample];
@@ -263,8 +276,10 @@ static const char *path_images(const struct source *source, int64_t sample)
 
 const struct source_desc source_images = {
     .name = "images",
-    .summary = "JPEG and PNG files (told apart by content), a folder a class, class names in the order of their bytes. Folders such as "
-               "`train/` and `val/` above the classes are splits. All pictures grey: one channel; else three.",
+    .summary = "JPEG and PNG files (told apart by content), a folder a class, class names in the "
+               "order of their bytes. Folders such as "
+               "`train/` and `val/` above the classes are splits. All pictures grey: one channel; "
+               "else three.",
     .ctx_size = sizeof(struct images),
     .claims = claims,
     .open = open_images,

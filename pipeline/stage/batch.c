@@ -7,9 +7,11 @@ static const struct opt_name autotune[] = {{"AUTOTUNE", -1}, {NULL, 0}};
 static const struct opt options[] = {
     OPT_I64_ROW(stage_batch, batch_size, 32, 1, 1 << 20, "Rows of a batch."),
     OPT_BOOL_ROW(stage_batch, drop_remainder, false, "Leave out a last batch that is not full."),
-    OPT_I64_ROW(stage_batch, num_parallel_calls, -1, -1, OPT_I64_MAX, "Accepted; resources.workers decides.",
-                .names = autotune, .flags = OPT_NULLABLE | OPT_IGNORED),
-    OPT_BOOL_ROW(stage_batch, deterministic, true, "Accepted; it always is.", .flags = OPT_NULLABLE | OPT_IGNORED),
+    OPT_I64_ROW(stage_batch, num_parallel_calls, -1, -1, OPT_I64_MAX,
+                "Accepted; resources.workers decides.", .names = autotune,
+                .flags = OPT_NULLABLE | OPT_IGNORED),
+    OPT_BOOL_ROW(stage_batch, deterministic, true, "Accepted; it always is.",
+                 .flags = OPT_NULLABLE | OPT_IGNORED),
     OPT_END_ROW,
 };
 

@@ -5,11 +5,15 @@ extern const struct stage_desc stage_map;
 
 static const struct opt_name autotune[] = {{"AUTOTUNE", -1}, {NULL, 0}};
 static const struct opt options[] = {
-    OPT_DOC_ROW(stage_map, ops, "A list of operations: [{Rescaling: {scale: 0.5}}, RandomFlip].", .flags = OPT_REQUIRED),
-    OPT_BOOL_ROW(stage_map, exact, false, "Run each operation by itself, as Keras does: neighbours are not fused."),
-    OPT_I64_ROW(stage_map, num_parallel_calls, -1, -1, OPT_I64_MAX, "Accepted; resources.workers decides.",
-                .names = autotune, .flags = OPT_NULLABLE | OPT_IGNORED),
-    OPT_BOOL_ROW(stage_map, deterministic, true, "Accepted; it always is.", .flags = OPT_NULLABLE | OPT_IGNORED),
+    OPT_DOC_ROW(stage_map, ops, "A list of operations: [{Rescaling: {scale: 0.5}}, RandomFlip].",
+                .flags = OPT_REQUIRED),
+    OPT_BOOL_ROW(stage_map, exact, false,
+                 "Run each operation by itself, as Keras does: neighbours are not fused."),
+    OPT_I64_ROW(stage_map, num_parallel_calls, -1, -1, OPT_I64_MAX,
+                "Accepted; resources.workers decides.", .names = autotune,
+                .flags = OPT_NULLABLE | OPT_IGNORED),
+    OPT_BOOL_ROW(stage_map, deterministic, true, "Accepted; it always is.",
+                 .flags = OPT_NULLABLE | OPT_IGNORED),
     OPT_END_ROW,
 };
 

@@ -5,8 +5,8 @@ extern const struct stage_desc stage_prefetch;
 
 static const struct opt_name autotune[] = {{"AUTOTUNE", 0}, {NULL, 0}};
 static const struct opt options[] = {
-    OPT_I64_ROW(stage_prefetch, buffer_size, 0, -1, 4096, "Batches ahead; AUTOTUNE (0, -1) = chosen while running.",
-                .names = autotune),
+    OPT_I64_ROW(stage_prefetch, buffer_size, 0, -1, 4096,
+                "Batches ahead; AUTOTUNE (0, -1) = chosen while running.", .names = autotune),
     OPT_END_ROW,
 };
 

@@ -7,7 +7,8 @@ struct repeat {
     int64_t count;
 };
 static const struct opt options[] = {
-    OPT_I64_ROW(repeat, count, -1, -1, OPT_I64_MAX, "How often; -1 = without end (then fit.steps_per_epoch says where an epoch ends).",
+    OPT_I64_ROW(repeat, count, -1, -1, OPT_I64_MAX,
+                "How often; -1 = without end (then fit.steps_per_epoch says where an epoch ends).",
                 .flags = OPT_NULLABLE),
     OPT_END_ROW,
 };
@@ -20,7 +21,8 @@ static int count(const void *ctx, int64_t n, int64_t *ret, struct err *err)
         return 0;
     }
     if (__builtin_mul_overflow(n, k->count, ret) || *ret >= (int64_t)1 << 62) {
-        return err_set_at(err, ERR_LIMIT, "count", "%lld times %lld elements are too many", (long long)k->count, (long long)n);
+        return err_set_at(err, ERR_LIMIT, "count", "%lld times %lld elements are too many",
+                          (long long)k->count, (long long)n);
     }
     return 0;
 }
@@ -31,7 +33,8 @@ static void place(const struct stage *stage, int64_t n, struct stage_place *plac
     if (n != STAGE_ENDLESS) {
         /* An endless one never meets the passes of another epoch. */
         const int64_t passes = k->count < 0 ? (int64_t)1 << 32 : k->count;
-        place->iteration = (int64_t)((uint64_t)place->iteration * (uint64_t)passes) + place->position / n;
+        place->iteration =
+            (int64_t)((uint64_t)place->iteration * (uint64_t)passes) + place->position / n;
         place->position %= n;
     }
 }

@@ -7,8 +7,10 @@ struct shard {
     int64_t num_shards, index;
 };
 static const struct opt options[] = {
-    OPT_I64_ROW(shard, num_shards, 1, 1, 1 << 20, "Every how manieth element is kept.", .flags = OPT_REQUIRED),
-    OPT_I64_ROW(shard, index, 0, 0, OPT_I64_MAX, "The first that is kept, from 0.", .flags = OPT_REQUIRED),
+    OPT_I64_ROW(shard, num_shards, 1, 1, 1 << 20, "Every how manieth element is kept.",
+                .flags = OPT_REQUIRED),
+    OPT_I64_ROW(shard, index, 0, 0, OPT_I64_MAX, "The first that is kept, from 0.",
+                .flags = OPT_REQUIRED),
     OPT_END_ROW,
 };
 
@@ -16,8 +18,8 @@ static int count(const void *ctx, int64_t n, int64_t *ret, struct err *err)
 {
     const struct shard *k = ctx;
     if (k->index >= k->num_shards) {
-        return err_set_at(err, ERR_RANGE, "index", "%lld is not below num_shards, %lld", (long long)k->index,
-                          (long long)k->num_shards);
+        return err_set_at(err, ERR_RANGE, "index", "%lld is not below num_shards, %lld",
+                          (long long)k->index, (long long)k->num_shards);
     }
     if (n == STAGE_ENDLESS) {
         *ret = n;

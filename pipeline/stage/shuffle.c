@@ -1,4 +1,5 @@
-/* shuffle - a permutation that is computed and never stored; its buffer is always the whole stream. */
+/* shuffle - a permutation that is computed and never stored; its buffer is always the whole stream.
+ */
 #include "base/perm.h"
 #include "pipeline/stage.h"
 
@@ -9,11 +10,14 @@ struct shuffle {
     bool reshuffle_each_iteration;
 };
 static const struct opt options[] = {
-    OPT_I64_ROW(shuffle, buffer_size, 0, 0, OPT_I64_MAX, "Accepted; the shuffle is always of the whole stream.",
+    OPT_I64_ROW(shuffle, buffer_size, 0, 0, OPT_I64_MAX,
+                "Accepted; the shuffle is always of the whole stream.",
                 .flags = OPT_NULLABLE | OPT_IGNORED),
-    OPT_I64_ROW(shuffle, seed, -1, -1, OPT_I64_MAX, "Seed of this shuffle instead of the job's; -1 = the job's.",
+    OPT_I64_ROW(shuffle, seed, -1, -1, OPT_I64_MAX,
+                "Seed of this shuffle instead of the job's; -1 = the job's.",
                 .flags = OPT_NULLABLE),
-    OPT_BOOL_ROW(shuffle, reshuffle_each_iteration, true, "Another order in each epoch.", .flags = OPT_NULLABLE),
+    OPT_BOOL_ROW(shuffle, reshuffle_each_iteration, true, "Another order in each epoch.",
+                 .flags = OPT_NULLABLE),
     OPT_END_ROW,
 };
 
@@ -21,7 +25,8 @@ static int count(const void *ctx, int64_t n, int64_t *ret, struct err *err)
 {
     (void)ctx;
     if (n == STAGE_ENDLESS) {
-        return err_set(err, ERR_UNSUPPORTED, "an endless stream cannot be shuffled whole; put repeat behind shuffle");
+        return err_set(err, ERR_UNSUPPORTED,
+                       "an endless stream cannot be shuffled whole; put repeat behind shuffle");
     }
     *ret = n;
     return 0;

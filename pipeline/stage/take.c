@@ -7,7 +7,8 @@ struct take {
     int64_t count;
 };
 static const struct opt options[] = {
-    OPT_I64_ROW(take, count, 0, -1, OPT_I64_MAX, "How many elements; -1 = all.", .flags = OPT_REQUIRED),
+    OPT_I64_ROW(take, count, 0, -1, OPT_I64_MAX, "How many elements; -1 = all.",
+                .flags = OPT_REQUIRED),
     OPT_END_ROW,
 };
 

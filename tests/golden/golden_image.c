@@ -218,10 +218,12 @@ static bool check_column(struct golden_case *c, const struct doc *column, float 
         /* Where a law has a gap or steps, a quantile may fall on either side of it. */
         const double below = fmax(0, at - 0.01), above = fmin(1, at + 0.01);
         double got = (double)values[(int64_t)(at * (double)(n - 1))];
-        double least = (double)values[(int64_t)(below * (double)(n - 1))], most = (double)values[(int64_t)(above * (double)(n - 1))];
+        double least = (double)values[(int64_t)(below * (double)(n - 1))],
+               most = (double)values[(int64_t)(above * (double)(n - 1))];
         double want = doc_number(&quantiles->pairs[i].value);
         if (want < least - 0.05 * range || want > most + 0.05 * range) {
-            golden_fail(c, "quantile %s is %.5g, want %.5g within %.3g", quantiles->pairs[i].key, got, want, 0.05 * range);
+            golden_fail(c, "quantile %s is %.5g, want %.5g within %.3g", quantiles->pairs[i].key,
+                        got, want, 0.05 * range);
             return false;
         }
     }
@@ -334,7 +336,8 @@ static enum golden_verdict run_affine(struct golden_case *c)
                : GOLDEN_FAILED;
 }
 
-/* ---- the resizing kernel alone: methods that the layer refuses -------------------------------------------------- */
+/* ---- the resizing kernel alone: methods that the layer refuses
+ * -------------------------------------------------- */
 
 struct resize_config {
     struct opt_ints size;
@@ -344,8 +347,10 @@ struct resize_config {
 static const struct opt_name resize_methods[] = {
     {"gaussian", RESIZE_GAUSSIAN}, {"mitchellcubic", RESIZE_MITCHELLCUBIC}, {NULL, 0}};
 static const struct opt resize_options[] = {
-    OPT_INTS_ROW(resize_config, size, NULL, 2, 2, 1, 4096, "Height and width.", .flags = OPT_REQUIRED),
-    OPT_ENUM_ROW(resize_config, method, RESIZE_GAUSSIAN, resize_methods, "Kernel.", .flags = OPT_REQUIRED),
+    OPT_INTS_ROW(resize_config, size, NULL, 2, 2, 1, 4096, "Height and width.",
+                 .flags = OPT_REQUIRED),
+    OPT_ENUM_ROW(resize_config, method, RESIZE_GAUSSIAN, resize_methods, "Kernel.",
+                 .flags = OPT_REQUIRED),
     OPT_BOOL_ROW(resize_config, antialias, false, "Widen the kernel when the picture shrinks."),
     OPT_END_ROW,
 };
@@ -363,19 +368,27 @@ static enum golden_verdict run_resize(struct golden_case *c)
         return GOLDEN_FAILED;
     }
     const int64_t height = config.size.v[0], width = config.size.v[1], channels = in.shape.d[2];
-    const struct tensor out = {.dtype = DTYPE_F32,
-                               .shape = {.rank = 4, .d = {in.n, height, width, channels}},
-                               .data = arena_array(c->arena, (size_t)(in.n * height * width * channels), sizeof(float))};
+    const struct tensor out = {
+        .dtype = DTYPE_F32,
+        .shape = {.rank = 4, .d = {in.n, height, width, channels}},
+        .data = arena_array(c->arena, (size_t)(in.n * height * width * channels), sizeof(float))};
     for (int64_t i = 0; i < in.n; i++) {
-        const struct resize_image image = {in.all.dtype,  in.shape.d[0],           in.shape.d[1],
-                                           channels,      in.shape.d[1] * channels, (char *)in.all.data + (size_t)i * in.bytes};
+        const struct resize_image image = {in.all.dtype,
+                                           in.shape.d[0],
+                                           in.shape.d[1],
+                                           channels,
+                                           in.shape.d[1] * channels,
+                                           (char *)in.all.data + (size_t)i * in.bytes};
         const enum resize_method method = (enum resize_method)config.method;
-        void *memory = op_scratch_need(&scratch, resize_scratch(&image, height, width, method, config.antialias));
-        resize_run(&image, height, width, method, config.antialias, memory, (float *)out.data + i * height * width * channels,
-                   width * channels);
+        void *memory = op_scratch_need(
+            &scratch, resize_scratch(&image, height, width, method, config.antialias));
+        resize_run(&image, height, width, method, config.antialias, memory,
+                   (float *)out.data + i * height * width * channels, width * channels);
     }
     op_scratch_fini(&scratch);
-    return golden_compare(c, "output", &out, doc_get(c->doc, "expected"), c->rtol, c->atol) ? GOLDEN_PASSED : GOLDEN_FAILED;
+    return golden_compare(c, "output", &out, doc_get(c->doc, "expected"), c->rtol, c->atol)
+               ? GOLDEN_PASSED
+               : GOLDEN_FAILED;
 }
 
 const struct golden_class golden_image_classes[] = {

@@ -58,7 +58,8 @@ static struct doc *list_of(struct fixture *f, const char *dataset)
     return files_of(f, dataset);
 }
 
-void fixture_add(struct fixture *f, const char *dataset, const char *path, const void *data, size_t size)
+void fixture_add(struct fixture *f, const char *dataset, const char *path, const void *data,
+                 size_t size)
 {
     char id[HASH_ID_TEXT], folder[3], name[HASH_ID_TEXT + 3];
     struct doc *file = doc_push(list_of(f, dataset), &f->arena);
@@ -117,7 +118,8 @@ static void put32(unsigned char *p, int n)
     }
 }
 
-void fixture_add_idx(struct fixture *f, const char *dataset, const char *split, int n, int height, int width)
+void fixture_add_idx(struct fixture *f, const char *dataset, const char *split, int n, int height,
+                     int width)
 {
     char path[TEST_PATH];
     const int size = height * width;
@@ -171,16 +173,20 @@ int fixture_compile(struct fixture *f, const char *job)
     return r < 0 ? r : read_layouts(f);
 }
 
-int fixture_batch(struct fixture *f, enum pipeline_stream stream, int64_t epoch, int64_t step, int64_t rows,
-                  unsigned char **ret_slab, struct opt_groups *ret_bad)
+int fixture_batch(struct fixture *f, enum pipeline_stream stream, int64_t epoch, int64_t step,
+                  int64_t rows, unsigned char **ret_slab, struct opt_groups *ret_bad)
 {
     const int64_t n = pipeline_rows(f->pipeline, stream, step);
     *ret_slab = arena_alloc(&f->arena, f->layout[stream].slab_bytes);
     for (int64_t at = 0; at < n; at += rows) {
-        const struct msg_chunk_make make = {
-            .stream = stream, .epoch = epoch, .step = step, .begin = at, .end = at + rows < n ? at + rows : n};
+        const struct msg_chunk_make make = {.stream = stream,
+                                            .epoch = epoch,
+                                            .step = step,
+                                            .begin = at,
+                                            .end = at + rows < n ? at + rows : n};
         struct opt_groups bad;
-        int r = pipeline_run(f->pipeline, &make, &f->layout[stream], *ret_slab, NULL, &f->arena, &bad, &f->err);
+        int r = pipeline_run(f->pipeline, &make, &f->layout[stream], *ret_slab, NULL, &f->arena,
+                             &bad, &f->err);
         if (r < 0) {
             return r;
         }
@@ -191,7 +197,8 @@ int fixture_batch(struct fixture *f, enum pipeline_stream stream, int64_t epoch,
     return 0;
 }
 
-const struct slab_field *fixture_field(const struct fixture *f, enum pipeline_stream stream, const char *name)
+const struct slab_field *fixture_field(const struct fixture *f, enum pipeline_stream stream,
+                                       const char *name)
 {
     const struct slab_layout *layout = &f->layout[stream];
     for (int i = 0; i < layout->n_fields; i++) {
@@ -202,7 +209,8 @@ const struct slab_field *fixture_field(const struct fixture *f, enum pipeline_st
     ck_abort_msg("no field %s", name);
 }
 
-int64_t fixture_samples(struct fixture *f, enum pipeline_stream stream, int64_t epoch, int64_t *ret, int64_t max)
+int64_t fixture_samples(struct fixture *f, enum pipeline_stream stream, int64_t epoch, int64_t *ret,
+                        int64_t max)
 {
     int64_t n = 0;
     for (int64_t step = 0; step < pipeline_steps(f->pipeline, stream); step++) {

@@ -31,19 +31,22 @@ static void draw_map(struct rng *rng, int round, float m[8])
         m[i] = rng_normal(rng) * (i % 3 == 2 ? 20.0f : 1.0f);
     }
     if (round % 7 == 0) {
-        affine_translation(m, (float)rng_below(rng, 99) / 2 - 20, (float)rng_below(rng, 99) / 2 - 20);
+        affine_translation(m, (float)rng_below(rng, 99) / 2 - 20,
+                           (float)rng_below(rng, 99) / 2 - 20);
     }
     m[2] *= round % 11 == 0 ? 1e8f : 1.0f;
     m[2] = round % 101 == 0 ? NAN : m[2];
     m[5] = round % 103 == 0 ? INFINITY : m[5];
 }
 
-/* The fast code gives the bits of the plain code, for every fill, element type and number of channels, and writes no more. */
+/* The fast code gives the bits of the plain code, for every fill, element type and number of
+ * channels, and writes no more. */
 static void compare(struct rng *rng, int round, int channels, bool bytes)
 {
     static const float factor[] = {0.3f, 1.7f, -2, 4}, term[] = {0.1f, -5, 3, 1};
     unsigned char *pixels = malloc(SIDE * SIDE * 4 * sizeof(float));
-    float *plain = malloc(SIDE * SIDE * 4 * sizeof(float) + GUARD), *fast = malloc(SIDE * SIDE * 4 * sizeof(float) + GUARD);
+    float *plain = malloc(SIDE * SIDE * 4 * sizeof(float) + GUARD),
+          *fast = malloc(SIDE * SIDE * 4 * sizeof(float) + GUARD);
     ck_assert(pixels && plain && fast);
     const struct affine_image image = {.dtype = bytes ? DTYPE_U8 : DTYPE_F32,
                                        .height = 1 + (int64_t)rng_below(rng, SIDE),
@@ -68,7 +71,8 @@ static void compare(struct rng *rng, int round, int channels, bool bytes)
         memset(fast, 0x5a, n * sizeof(float) + GUARD);
         affine_run_c(&affine, &image, plain);
         affine_run_avx2(&affine, &image, fast);
-        ck_assert_msg(memcmp(plain, fast, n * sizeof(float)) == 0, "round %d, %d channels, fill %d, interpolation %d", round, channels,
+        ck_assert_msg(memcmp(plain, fast, n * sizeof(float)) == 0,
+                      "round %d, %d channels, fill %d, interpolation %d", round, channels,
                       affine.fill, affine.interpolation);
         for (size_t i = 0; i < GUARD; i++) {
             ck_assert_uint_eq(((unsigned char *)fast)[n * sizeof(float) + i], 0x5a);
@@ -106,7 +110,8 @@ START_TEST(test_resize_avx2_equals_plain)
         return;
     }
     for (int round = 0; round < 300; round++) {
-        const int64_t n = 1 + (int64_t)rng_below(&rng, N), taps = 1 + (int64_t)rng_below(&rng, TAPS);
+        const int64_t n = 1 + (int64_t)rng_below(&rng, N),
+                      taps = 1 + (int64_t)rng_below(&rng, TAPS);
         fill_bytes(&rng, bytes, sizeof bytes);
         fill_floats(&rng, floats, N * TAPS);
         fill_floats(&rng, weights, TAPS);
@@ -131,7 +136,8 @@ START_TEST(test_maps)
 {
     enum { W = 5, H = 4 };
     float in[H * W], out[H * W], m[8], half[8], whole[8];
-    struct affine affine = {.fill = AFFINE_CONSTANT, .interpolation = AFFINE_BILINEAR, .fill_value = -1};
+    struct affine affine = {
+        .fill = AFFINE_CONSTANT, .interpolation = AFFINE_BILINEAR, .fill_value = -1};
     const struct affine_image image = {DTYPE_F32, H, W, 1, in};
     for (int i = 0; i < H * W; i++) {
         in[i] = (float)i;

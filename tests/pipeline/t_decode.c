@@ -1,4 +1,5 @@
-/* Every hostile JPEG, PNG and IDX file of shared/hostile: what the manifest says becomes of it, twice the same. */
+/* Every hostile JPEG, PNG and IDX file of shared/hostile: what the manifest says becomes of it,
+ * twice the same. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,7 +88,8 @@ static int run_format(const char *format)
     const struct doc *files = doc_get(manifest, "files");
     for (size_t i = 0; i < files->n; i++) {
         const struct doc *entry = &files->items[i];
-        const bool is_pair = doc_get(entry, "pair") != NULL; /* right by itself; t_idx tries the pairs */
+        const bool is_pair =
+            doc_get(entry, "pair") != NULL; /* right by itself; t_idx tries the pairs */
         if (strcmp(doc_str(entry, "format", ""), format) != 0 || is_pair) {
             continue;
         }

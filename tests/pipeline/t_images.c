@@ -40,9 +40,13 @@ START_TEST(test_patches)
     (void)shared;
     unsigned char *slab, *again;
     add_shared("p", "photo_patches");
-    int r = fixture_compile(&f, "{\"data\": {\"train\": {\"dataset\": \"p\", \"split\": \"train\"}, \"validation\": {\"dataset\": "
-                                "\"p\", \"split\": \"val\"}}, \"pipeline\": [{\"shuffle\": 1}, {\"map\": [\"RandomFlip\", "
-                                "{\"RandomRotation\": {\"factor\": 0.1}}, {\"Rescaling\": {\"scale\": 0.1}}]}, {\"batch\": 64}]}");
+    int r = fixture_compile(
+        &f,
+        "{\"data\": {\"train\": {\"dataset\": \"p\", \"split\": \"train\"}, \"validation\": "
+        "{\"dataset\": "
+        "\"p\", \"split\": \"val\"}}, \"pipeline\": [{\"shuffle\": 1}, {\"map\": [\"RandomFlip\", "
+        "{\"RandomRotation\": {\"factor\": 0.1}}, {\"Rescaling\": {\"scale\": 0.1}}]}, {\"batch\": "
+        "64}]}");
     ck_assert_msg(r == 0, "%s: %s", f.err.path, f.err.text);
     struct doc *plan = doc_new(&f.arena);
     pipeline_plan(f.pipeline, plan, &f.arena);
@@ -68,8 +72,9 @@ static void add_damaged(void)
     add_file("b", "b/2.jpg", "hostile/jpeg/ok_gray.jpg");
 }
 
-#define BAD(policy) \
-    "{\"data\": {\"train\": {\"dataset\": \"b\"}, \"on_error\": \"" policy "\"}, \"pipeline\": [{\"batch\": 5}]}"
+#define BAD(policy)                                                        \
+    "{\"data\": {\"train\": {\"dataset\": \"b\"}, \"on_error\": \"" policy \
+    "\"}, \"pipeline\": [{\"batch\": 5}]}"
 
 START_TEST(test_bad_fails)
 {
@@ -134,10 +139,12 @@ START_TEST(test_wrong_folders)
     const struct wrong *w = &wrongs[_i];
     char job[256];
     for (size_t i = 0; i < 4 && w->entries[i] != NULL; i++) {
-        add_file("w", w->entries[i], strstr(w->entries[i], "txt") ? "data/README.md" : "hostile/jpeg/ok_gray.jpg");
+        add_file("w", w->entries[i],
+                 strstr(w->entries[i], "txt") ? "data/README.md" : "hostile/jpeg/ok_gray.jpg");
     }
-    (void)snprintf(job, sizeof job, "{\"data\": {\"train\": {\"dataset\": \"w\"%s%s%s}}}", w->split ? ", \"split\": \"" : "",
-                   w->split ? w->split : "", w->split ? "\"" : "");
+    (void)snprintf(job, sizeof job, "{\"data\": {\"train\": {\"dataset\": \"w\"%s%s%s}}}",
+                   w->split ? ", \"split\": \"" : "", w->split ? w->split : "",
+                   w->split ? "\"" : "");
     ck_assert_int_lt(fixture_compile(&f, job), 0);
     ck_assert_msg(strstr(f.err.text, w->text) != NULL, "%s: %s", f.err.path, f.err.text);
 }
@@ -152,16 +159,21 @@ START_TEST(test_predict)
     float row[40 * 40], same[40 * 40];
     int64_t label;
     add_damaged();
-    ck_assert_int_eq(fixture_compile(&f, "{\"data\": {\"train\": {\"dataset\": \"b\"}}, \"pipeline\": [{\"map\": [\"RandomFlip\", "
-                                         "{\"Rescaling\": {\"scale\": 0.5}}]}]}"), 0);
+    ck_assert_int_eq(fixture_compile(&f, "{\"data\": {\"train\": {\"dataset\": \"b\"}}, "
+                                         "\"pipeline\": [{\"map\": [\"RandomFlip\", "
+                                         "{\"Rescaling\": {\"scale\": 0.5}}]}]}"),
+                     0);
     test_path(path, "%s/hostile/jpeg/ok_gray.jpg", test_shared());
     ck_assert_int_eq(file_read(AT_FDCWD, path, 1 << 20, &file, NULL), 0);
     ck_assert_int_eq(pipeline_predict_file(f.pipeline, file.data, file.size, row, &f.err), 0);
-    ck_assert_int_eq(pipeline_predict_sample(f.pipeline, PIPELINE_TRAIN, 4, same, &label, &f.err), 0);
+    ck_assert_int_eq(pipeline_predict_sample(f.pipeline, PIPELINE_TRAIN, 4, same, &label, &f.err),
+                     0);
     ck_assert_int_eq(label, 1);
     ck_assert(memcmp(row, same, sizeof row) == 0);
-    ck_assert_int_eq(pipeline_predict_sample(f.pipeline, PIPELINE_TRAIN, 3, same, &label, &f.err), ERR_SHAPE);
-    ck_assert_int_eq(pipeline_predict_sample(f.pipeline, PIPELINE_TRAIN, 5, same, &label, &f.err), ERR_RANGE);
+    ck_assert_int_eq(pipeline_predict_sample(f.pipeline, PIPELINE_TRAIN, 3, same, &label, &f.err),
+                     ERR_SHAPE);
+    ck_assert_int_eq(pipeline_predict_sample(f.pipeline, PIPELINE_TRAIN, 5, same, &label, &f.err),
+                     ERR_RANGE);
     ck_assert_int_eq(pipeline_predict_file(f.pipeline, "GIF8", 4, row, &f.err), ERR_CORRUPT);
     buf_fini(&file);
 }

@@ -66,14 +66,18 @@ START_TEST(test_names)
         {"\"RandomFlip\"", "random_flip"},
         {"{\"RandomFlip\": {}}", "random_flip_1"},
         {"{\"RandomFlip\": {\"name\": \"a\"}}", "a"},
-        {"{\"class_name\": \"RandomFlip\", \"config\": {\"mode\": \"vertical\", \"seed\": 3, \"dtype\": \"float32\"}}", "random_flip_2"},
-        {"{\"CenterCrop\": {\"height\": 1, \"width\": 2, \"data_format\": \"channels_last\"}}", "center_crop"},
+        {"{\"class_name\": \"RandomFlip\", \"config\": {\"mode\": \"vertical\", \"seed\": 3, "
+         "\"dtype\": \"float32\"}}",
+         "random_flip_2"},
+        {"{\"CenterCrop\": {\"height\": 1, \"width\": 2, \"data_format\": \"channels_last\"}}",
+         "center_crop"},
     };
     struct op_names names = {0};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct op op;
         struct err err = {0};
-        ck_assert_msg(op_read(json(cases[i].text), &names, &arena, &op, &err) == 0, "%s: %s", err.path, err.text);
+        ck_assert_msg(op_read(json(cases[i].text), &names, &arena, &op, &err) == 0, "%s: %s",
+                      err.path, err.text);
         ck_assert_str_eq(op.name, cases[i].name);
         ck_assert_uint_eq(op.id, rng_id(cases[i].name));
         ck_assert_int_eq(op.has_seed, i == 3);
@@ -89,18 +93,23 @@ static const struct wrong {
     {"{\"RandomRotation\": {}}", "RandomRotation.factor", ERR_MISSING},
     {"{\"RandomRotation\": {\"factor\": 1.5}}", "RandomRotation.factor", ERR_RANGE},
     {"{\"RandomRotation\": {\"factor\": [1.5, 2]}}", "RandomRotation.factor", ERR_RANGE},
-    {"{\"RandomRotation\": {\"factor\": 0.1, \"fill_mode\": \"mirror\"}}", "RandomRotation.fill_mode", ERR_INVALID},
+    {"{\"RandomRotation\": {\"factor\": 0.1, \"fill_mode\": \"mirror\"}}",
+     "RandomRotation.fill_mode", ERR_INVALID},
     {"{\"RandomZoom\": {\"height_factor\": [-1, 0.5]}}", "RandomZoom.height_factor", ERR_RANGE},
-    {"{\"RandomTranslation\": {\"height_factor\": 2, \"width_factor\": 0.1}}", "RandomTranslation.height_factor", ERR_RANGE},
+    {"{\"RandomTranslation\": {\"height_factor\": 2, \"width_factor\": 0.1}}",
+     "RandomTranslation.height_factor", ERR_RANGE},
     {"{\"Resizing\": {\"height\": 2}}", "Resizing.width", ERR_MISSING},
-    {"{\"Resizing\": {\"height\": 2, \"width\": 2, \"interpolation\": \"gaussian\"}}", "Resizing.interpolation", ERR_INVALID},
-    {"{\"Resizing\": {\"height\": 2, \"width\": 2, \"crop_to_aspect_ratio\": true, \"pad_to_aspect_ratio\": true}}",
+    {"{\"Resizing\": {\"height\": 2, \"width\": 2, \"interpolation\": \"gaussian\"}}",
+     "Resizing.interpolation", ERR_INVALID},
+    {"{\"Resizing\": {\"height\": 2, \"width\": 2, \"crop_to_aspect_ratio\": true, "
+     "\"pad_to_aspect_ratio\": true}}",
      "Resizing.pad_to_aspect_ratio", ERR_INVALID},
-    {"{\"Normalization\": {\"mean\": [1, 2], \"variance\": 1}}", "Normalization.variance", ERR_SHAPE},
+    {"{\"Normalization\": {\"mean\": [1, 2], \"variance\": 1}}", "Normalization.variance",
+     ERR_SHAPE},
     {"{\"Normalization\": {\"mean\": 1}}", "Normalization.variance", ERR_MISSING},
     {"{\"Sleep\": {\"microseconds\": -1}}", "Sleep.microseconds", ERR_RANGE},
-    {"{\"CenterCrop\": {\"height\": 2, \"width\": 2, \"data_format\": \"channels_first\"}}", "CenterCrop.data_format",
-     ERR_UNSUPPORTED},
+    {"{\"CenterCrop\": {\"height\": 2, \"width\": 2, \"data_format\": \"channels_first\"}}",
+     "CenterCrop.data_format", ERR_UNSUPPORTED},
 };
 
 START_TEST(test_wrong_options)
@@ -119,8 +128,13 @@ START_TEST(test_draws)
     const struct op_spec spec = {.dtype = DTYPE_U8, .shape = {.rank = 3, .d = {H, W, 3}}};
     const struct op_key keys[] = {{1, 0, 0, 0}, {2, 0, 0, 0}, {1, 1, 0, 0}, {1, 0, 1, 0}};
     float first[OP_PARAMS_MAX], other[OP_PARAMS_MAX];
-    ck_assert_int_eq(read_op("{\"RandomZoom\": {\"height_factor\": 0.5, \"width_factor\": 0.5}}", &a, NULL), 0);
-    ck_assert_int_eq(read_op("{\"RandomZoom\": {\"height_factor\": 0.5, \"width_factor\": 0.5, \"name\": \"z\"}}", &b, NULL), 0);
+    ck_assert_int_eq(
+        read_op("{\"RandomZoom\": {\"height_factor\": 0.5, \"width_factor\": 0.5}}", &a, NULL), 0);
+    ck_assert_int_eq(
+        read_op(
+            "{\"RandomZoom\": {\"height_factor\": 0.5, \"width_factor\": 0.5, \"name\": \"z\"}}",
+            &b, NULL),
+        0);
     op_draw(&a, &spec, &keys[0], first);
     for (size_t i = 0; i < 4; i++) {
         op_draw(&a, &spec, &keys[i], other);
@@ -180,7 +194,8 @@ START_TEST(test_identities)
     ck_assert_msg(op_check(&op, &spec, &err) == 0, "%s: %s", err.path, err.text);
     ck_assert_int_eq(op_run_given(&op, identities[_i].params, &key, &x, &y, &scratch, &err), 0);
     for (int i = 0; i < SIZE; i++) {
-        ck_assert_msg(fabsf(in[i] - out[i]) < 1e-3f, "%s: value %d is %g, not %g", identities[_i].op, i, (double)out[i], (double)in[i]);
+        ck_assert_msg(fabsf(in[i] - out[i]) < 1e-3f, "%s: value %d is %g, not %g",
+                      identities[_i].op, i, (double)out[i], (double)in[i]);
     }
     op_scratch_fini(&scratch);
 }
@@ -229,25 +244,42 @@ START_TEST(test_all_draw)
 }
 END_TEST
 
-/* ---- fusion ----------------------------------------------------------------------------------------------------- */
+/* ---- fusion
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static const struct fused {
     const char *ops;
     int nodes;
 } fuseds[] = {
-    {"\"RandomFlip\", {\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomZoom\": {\"height_factor\": 0.1}}", 1},
-    {"{\"Rescaling\": {\"scale\": 0.5, \"offset\": 3}}, {\"RandomRotation\": {\"factor\": 0.1}}", 1},
-    {"{\"RandomRotation\": {\"factor\": 0.1}}, {\"Rescaling\": {\"scale\": 0.5, \"offset\": 3}}", 1},
+    {"\"RandomFlip\", {\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomZoom\": "
+     "{\"height_factor\": 0.1}}",
+     1},
+    {"{\"Rescaling\": {\"scale\": 0.5, \"offset\": 3}}, {\"RandomRotation\": {\"factor\": 0.1}}",
+     1},
+    {"{\"RandomRotation\": {\"factor\": 0.1}}, {\"Rescaling\": {\"scale\": 0.5, \"offset\": 3}}",
+     1},
     {"{\"Rescaling\": {\"scale\": 0.5}}, {\"Normalization\": {\"mean\": 3, \"variance\": 4}}", 1},
-    {"{\"Rescaling\": {\"scale\": 0.5, \"offset\": 1}}, \"RandomFlip\", {\"RandomTranslation\": {\"height_factor\": 0.2, "
-     "\"width_factor\": 0.2, \"fill_mode\": \"constant\", \"fill_value\": 7}}, {\"Rescaling\": {\"scale\": 2}}", 2},
-    {"{\"Rescaling\": {\"scale\": 0.5, \"offset\": 1}}, {\"RandomTranslation\": {\"height_factor\": 0.2, "
-     "\"width_factor\": 0.2, \"fill_mode\": \"constant\", \"fill_value\": 7}}, \"RandomFlip\", {\"Rescaling\": {\"scale\": 2}}", 1},
-    {"{\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomRotation\": {\"factor\": 0.1, \"fill_mode\": \"wrap\"}}", 2},
-    {"\"RandomFlip\", {\"CenterCrop\": {\"height\": 5, \"width\": 5}}, {\"Rescaling\": {\"scale\": 2}}", 3},
+    {"{\"Rescaling\": {\"scale\": 0.5, \"offset\": 1}}, \"RandomFlip\", {\"RandomTranslation\": "
+     "{\"height_factor\": 0.2, "
+     "\"width_factor\": 0.2, \"fill_mode\": \"constant\", \"fill_value\": 7}}, {\"Rescaling\": "
+     "{\"scale\": 2}}",
+     2},
+    {"{\"Rescaling\": {\"scale\": 0.5, \"offset\": 1}}, {\"RandomTranslation\": "
+     "{\"height_factor\": 0.2, "
+     "\"width_factor\": 0.2, \"fill_mode\": \"constant\", \"fill_value\": 7}}, \"RandomFlip\", "
+     "{\"Rescaling\": {\"scale\": 2}}",
+     1},
+    {"{\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomRotation\": {\"factor\": 0.1, "
+     "\"fill_mode\": \"wrap\"}}",
+     2},
+    {"\"RandomFlip\", {\"CenterCrop\": {\"height\": 5, \"width\": 5}}, {\"Rescaling\": {\"scale\": "
+     "2}}",
+     3},
 };
 
-/* Linear things and flips commute exactly or nearly; two resamplings become one and so differ more. */
+/* Linear things and flips commute exactly or nearly; two resamplings become one and so differ more.
+ */
 static double largest_difference(struct fixture *f, const char *ops, int *ret_nodes)
 {
     unsigned char *slabs[2];
@@ -255,8 +287,11 @@ static double largest_difference(struct fixture *f, const char *ops, int *ret_no
     for (int exact = 0; exact < 2; exact++) {
         struct buf job = {0};
         struct doc *plan = doc_new(&f->arena);
-        buf_printf(&job, "{\"data\": {\"train\": {\"dataset\": \"d\"}}, \"pipeline\": [{\"map\": {\"ops\": [%s], \"exact\": %s}}, "
-                         "{\"batch\": 20}]}", ops, exact ? "true" : "false");
+        buf_printf(&job,
+                   "{\"data\": {\"train\": {\"dataset\": \"d\"}}, \"pipeline\": [{\"map\": "
+                   "{\"ops\": [%s], \"exact\": %s}}, "
+                   "{\"batch\": 20}]}",
+                   ops, exact ? "true" : "false");
         ck_assert_msg(fixture_compile(f, job.data) == 0, "%s: %s", f->err.path, f->err.text);
         pipeline_plan(f->pipeline, plan, &f->arena);
         if (!exact) {
@@ -267,7 +302,8 @@ static double largest_difference(struct fixture *f, const char *ops, int *ret_no
     }
     const struct slab_field *x = fixture_field(f, PIPELINE_TRAIN, "x");
     for (size_t i = 0; i < 20 * x->row_bytes / sizeof(float); i++) {
-        const double a = (double)((float *)(void *)(slabs[0] + x->offset))[i], b = (double)((float *)(void *)(slabs[1] + x->offset))[i];
+        const double a = (double)((float *)(void *)(slabs[0] + x->offset))[i],
+                     b = (double)((float *)(void *)(slabs[1] + x->offset))[i];
         largest = fabs(a - b) > largest ? fabs(a - b) : largest;
     }
     return largest;
@@ -294,8 +330,12 @@ START_TEST(test_fault_and_sleep)
     unsigned char *slab;
     fixture_init(&f);
     fixture_add_idx(&f, "d", "train", 20, H, W);
-    ck_assert_int_eq(fixture_compile(&f, "{\"data\": {\"train\": {\"dataset\": \"d\"}}, \"pipeline\": [{\"map\": [{\"Sleep\": "
-                                         "{\"microseconds\": 1}}, {\"Fault\": {\"sample\": [3, 5]}}]}]}"), 0);
+    ck_assert_int_eq(
+        fixture_compile(
+            &f,
+            "{\"data\": {\"train\": {\"dataset\": \"d\"}}, \"pipeline\": [{\"map\": [{\"Sleep\": "
+            "{\"microseconds\": 1}}, {\"Fault\": {\"sample\": [3, 5]}}]}]}"),
+        0);
     ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 20, &slab, NULL), ERR_DATA);
     ck_assert_ptr_nonnull(strstr(f.err.text, "sample 3"));
     fixture_fini(&f);

@@ -4,8 +4,9 @@
 #include "tests/pipeline/fixture.h"
 
 #define DATA "\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"train\"}}"
-#define DATA2                                                                                                \
-    "\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"train\"}, \"validation\": {\"dataset\": \"d\", " \
+#define DATA2                                                                            \
+    "\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"train\"}, \"validation\": " \
+    "{\"dataset\": \"d\", "                                                              \
     "\"split\": \"test\"}}"
 
 enum { N = 103, H = 6, W = 5 };
@@ -27,8 +28,11 @@ static void teardown(void)
 START_TEST(test_demo)
 {
     unsigned char *slab;
-    int r = fixture_compile(&f, "{" DATA2 ", \"pipeline\": [{\"shuffle\": {}}, {\"map\": [{\"Rescaling\": {\"scale\": 0.5, "
-                                "\"offset\": 1}}]}, {\"batch\": 16}, {\"prefetch\": \"AUTOTUNE\"}], \"fit\": {\"seed\": 7}}");
+    int r = fixture_compile(
+        &f,
+        "{" DATA2 ", \"pipeline\": [{\"shuffle\": {}}, {\"map\": [{\"Rescaling\": {\"scale\": 0.5, "
+        "\"offset\": 1}}]}, {\"batch\": 16}, {\"prefetch\": \"AUTOTUNE\"}], \"fit\": {\"seed\": "
+        "7}}");
     ck_assert_msg(r == 0, "%s: %s", f.err.path, f.err.text);
     ck_assert_int_eq(pipeline_steps(f.pipeline, PIPELINE_TRAIN), 7);
     ck_assert_int_eq(pipeline_rows(f.pipeline, PIPELINE_TRAIN, 5), 16);
@@ -39,7 +43,9 @@ START_TEST(test_demo)
         int64_t sample, label;
         memcpy(&sample, slab + fixture_field(&f, PIPELINE_TRAIN, "__sample")->offset + row * 8, 8);
         memcpy(&label, slab + fixture_field(&f, PIPELINE_TRAIN, "y")->offset + row * 8, 8);
-        const float *x = (const float *)(void *)(slab + fixture_field(&f, PIPELINE_TRAIN, "x")->offset) + row * H * W;
+        const float *x =
+            (const float *)(void *)(slab + fixture_field(&f, PIPELINE_TRAIN, "x")->offset) +
+            row * H * W;
         ck_assert_int_eq(label, sample % 10);
         for (int k = 0; k < H * W; k++) {
             ck_assert(x[k] == (float)((sample * 7 + k) & 255) * 0.5f + 1.0f);
@@ -53,12 +59,17 @@ START_TEST(test_any_chunking)
 {
     static const int64_t chunks[] = {1, 3, 7, 16, 100};
     unsigned char *whole, *parts;
-    ck_assert_int_eq(fixture_compile(&f, "{" DATA ", \"pipeline\": [{\"shuffle\": 8}, {\"map\": [{\"Rescaling\": {\"scale\": "
-                                         "0.1}}]}, {\"batch\": 16}], \"fit\": {\"seed\": 3}}"), 0);
+    ck_assert_int_eq(
+        fixture_compile(&f,
+                        "{" DATA
+                        ", \"pipeline\": [{\"shuffle\": 8}, {\"map\": [{\"Rescaling\": {\"scale\": "
+                        "0.1}}]}, {\"batch\": 16}], \"fit\": {\"seed\": 3}}"),
+        0);
     for (int64_t step = 6; step >= 0; step--) {
         ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 1, step, 1000, &whole, NULL), 0);
         for (size_t i = 0; i < sizeof chunks / sizeof chunks[0]; i++) {
-            ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 1, step, chunks[i], &parts, NULL), 0);
+            ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 1, step, chunks[i], &parts, NULL),
+                             0);
             ck_assert(memcmp(whole, parts, f.layout[0].slab_bytes) == 0);
         }
     }
@@ -68,7 +79,10 @@ END_TEST
 START_TEST(test_validation_stream)
 {
     int64_t samples[64];
-    ck_assert_int_eq(fixture_compile(&f, "{" DATA2 ", \"pipeline\": [{\"shuffle\": 8}, {\"repeat\": 2}, {\"batch\": 16}]}"), 0);
+    ck_assert_int_eq(
+        fixture_compile(
+            &f, "{" DATA2 ", \"pipeline\": [{\"shuffle\": 8}, {\"repeat\": 2}, {\"batch\": 16}]}"),
+        0);
     ck_assert_int_eq(fixture_samples(&f, PIPELINE_VALIDATION, 0, samples, 64), 31);
     for (int i = 0; i < 31; i++) {
         ck_assert_int_eq(samples[i], i);
@@ -83,7 +97,8 @@ START_TEST(test_identity)
         "{" DATA ", \"pipeline\": [{\"batch\": 17}]}",
         "{" DATA ", \"pipeline\": [{\"batch\": 16}], \"fit\": {\"seed\": 1}}",
         "{" DATA2 ", \"pipeline\": [{\"batch\": 16}]}",
-        "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"test\"}}, \"pipeline\": [{\"batch\": 16}]}",
+        "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"test\"}}, \"pipeline\": "
+        "[{\"batch\": 16}]}",
     };
     enum { JOBS = sizeof jobs / sizeof jobs[0] };
     char ids[JOBS][80];
@@ -110,7 +125,8 @@ START_TEST(test_skipped_rows)
     const struct msg_chunk_make make = {.end = 8, .skip = {.v = rows, .n = 2}};
     struct slab_in_flight in_flight = {.row = 77};
     struct pipeline_progress progress = {.in_flight = &in_flight};
-    ck_assert_int_eq(pipeline_run(f.pipeline, &make, &f.layout[0], slab, &progress, &f.arena, &bad, &f.err), 0);
+    ck_assert_int_eq(
+        pipeline_run(f.pipeline, &make, &f.layout[0], slab, &progress, &f.arena, &bad, &f.err), 0);
     ck_assert_uint_eq(bad.n, 2);
     ck_assert_int_eq(in_flight.row, -1);
     ck_assert_uint_eq(in_flight.samples, 8);
@@ -119,9 +135,11 @@ START_TEST(test_skipped_rows)
         int64_t sample;
         memcpy(&sample, slab + fixture_field(&f, PIPELINE_TRAIN, "__sample")->offset + row * 8, 8);
         ck_assert_int_eq(sample, row);
-        ck_assert_int_eq(slab[fixture_field(&f, PIPELINE_TRAIN, "__ok")->offset + (size_t)row], !is_skipped);
-        ck_assert_int_eq(slab[fixture_field(&f, PIPELINE_TRAIN, "x")->offset + (size_t)(row * H * W)],
-                         is_skipped ? 0 : row * 7);
+        ck_assert_int_eq(slab[fixture_field(&f, PIPELINE_TRAIN, "__ok")->offset + (size_t)row],
+                         !is_skipped);
+        ck_assert_int_eq(
+            slab[fixture_field(&f, PIPELINE_TRAIN, "x")->offset + (size_t)(row * H * W)],
+            is_skipped ? 0 : row * 7);
     }
 }
 END_TEST
@@ -130,25 +148,31 @@ static const struct wrong {
     const char *job, *path, *text;
 } wrongs[] = {
     {"{" DATA ", \"pipeline\": [{\"shufle\": 1}]}", "pipeline[0].shufle", "did you mean 'shuffle'"},
-    {"{" DATA ", \"pipeline\": [{\"batch\": 4}, {\"map\": [{\"Rescalling\": {}}]}]}", "pipeline[1].map[0].Rescalling",
-     "did you mean 'Rescaling'"},
-    {"{" DATA ", \"pipeline\": [{\"map\": [{\"Rescaling\": {\"scal\": 1}}]}]}", "pipeline[0].map[0].Rescaling.scal",
-     "did you mean 'scale'"},
+    {"{" DATA ", \"pipeline\": [{\"batch\": 4}, {\"map\": [{\"Rescalling\": {}}]}]}",
+     "pipeline[1].map[0].Rescalling", "did you mean 'Rescaling'"},
+    {"{" DATA ", \"pipeline\": [{\"map\": [{\"Rescaling\": {\"scal\": 1}}]}]}",
+     "pipeline[0].map[0].Rescaling.scal", "did you mean 'scale'"},
     {"{" DATA ", \"pipeline\": [{\"map\": {\"ops\": [{\"Rescaling\": {\"scale\": \"x\"}}]}}]}",
      "pipeline[0].map.ops[0].Rescaling.scale", "takes"},
-    {"{" DATA ", \"pipeline\": [{\"map\": [{\"Rescaling\": {\"scale\": [1, 2]}}]}]}", "pipeline.Rescaling.scale",
-     "the data set"},
+    {"{" DATA ", \"pipeline\": [{\"map\": [{\"Rescaling\": {\"scale\": [1, 2]}}]}]}",
+     "pipeline.Rescaling.scale", "the data set"},
     {"{" DATA ", \"pipeline\": [{\"batch\": 0}]}", "pipeline[0].batch.batch_size", "outside"},
-    {"{" DATA ", \"pipeline\": [{\"batch\": 4}, {\"batch\": 4}]}", "pipeline[1].batch", "batches of batches"},
+    {"{" DATA ", \"pipeline\": [{\"batch\": 4}, {\"batch\": 4}]}", "pipeline[1].batch",
+     "batches of batches"},
     {"{" DATA ", \"pipeline\": [{\"repeat\": {}}]}", "fit.steps_per_epoch", "no end"},
     {"{" DATA ", \"pipeline\": [{\"take\": 0}]}", "pipeline[0].take", "nothing is left"},
-    {"{" DATA ", \"pipeline\": [{\"batch\": 10}, {\"repeat\": 2}]}", "pipeline[1].repeat", "drop_remainder"},
-    {"{" DATA ", \"pipeline\": [{\"repeat\": {}}, {\"shuffle\": 1}]}", "pipeline[1].shuffle", "endless"},
-    {"{" DATA ", \"pipeline\": [{\"shard\": {\"num_shards\": 2, \"index\": 2}}]}", "pipeline[0].shard.index", "below"},
+    {"{" DATA ", \"pipeline\": [{\"batch\": 10}, {\"repeat\": 2}]}", "pipeline[1].repeat",
+     "drop_remainder"},
+    {"{" DATA ", \"pipeline\": [{\"repeat\": {}}, {\"shuffle\": 1}]}", "pipeline[1].shuffle",
+     "endless"},
+    {"{" DATA ", \"pipeline\": [{\"shard\": {\"num_shards\": 2, \"index\": 2}}]}",
+     "pipeline[0].shard.index", "below"},
     {"{" DATA ", \"pipeline\": {\"batch\": 4}}", "pipeline", "list of stages"},
-    {"{" DATA ", \"pipeline\": [{\"batch\": 1000}], \"fit\": {\"steps_per_epoch\": 2}}", "fit.steps_per_epoch", "more than"},
+    {"{" DATA ", \"pipeline\": [{\"batch\": 1000}], \"fit\": {\"steps_per_epoch\": 2}}",
+     "fit.steps_per_epoch", "more than"},
     {"{\"data\": {\"train\": {\"dataset\": \"e\"}}}", "data.train.dataset", "no data set 'e'"},
-    {"{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"val\"}}}", "data.train", "no IDX files for split 'val'"},
+    {"{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"val\"}}}", "data.train",
+     "no IDX files for split 'val'"},
     {"{}", "data.train", "names the data set"},
 };
 
@@ -157,7 +181,8 @@ START_TEST(test_wrong_jobs)
     const struct wrong *w = &wrongs[_i];
     int r = fixture_compile(&f, w->job);
     ck_assert_msg(r < 0, "%s: accepted", w->job);
-    ck_assert_msg(strcmp(f.err.path, w->path) == 0, "%s: path '%s', text '%s'", w->job, f.err.path, f.err.text);
+    ck_assert_msg(strcmp(f.err.path, w->path) == 0, "%s: path '%s', text '%s'", w->job, f.err.path,
+                  f.err.text);
     ck_assert_msg(strstr(f.err.text, w->text) != NULL, "%s: text '%s'", w->job, f.err.text);
 }
 END_TEST

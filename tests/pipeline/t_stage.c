@@ -7,7 +7,9 @@
 #include "tests/pipeline/fixture.h"
 
 enum { N = 53, MAX = 4000 };
-#define JOB(stages) "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"train\"}}, \"pipeline\": [" stages "]}"
+#define JOB(stages)                                                                              \
+    "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"train\"}}, \"pipeline\": [" stages \
+    "]}"
 
 static struct fixture f;
 
@@ -47,7 +49,8 @@ static void apply(struct model *m, int kind, int64_t a, int64_t b)
 static void add_stage(struct rng *rng, struct buf *text, struct model *m)
 {
     static const char *const forms[] = {"{\"take\": %lld}, ", "{\"skip\": %lld}, ",
-                                        "{\"shard\": {\"num_shards\": %lld, \"index\": %lld}}, ", "{\"repeat\": %lld}, "};
+                                        "{\"shard\": {\"num_shards\": %lld, \"index\": %lld}}, ",
+                                        "{\"repeat\": %lld}, "};
     const int kind = (int)rng_below(rng, 4);
     int64_t a = (int64_t)rng_below(rng, 30), b = 0;
     if (kind == 2) {
@@ -78,7 +81,9 @@ START_TEST(test_against_lists)
         for (int64_t i = 0; i < N; i++) {
             m.v[i] = i;
         }
-        buf_puts(&text, "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"train\"}}, \"pipeline\": [");
+        buf_puts(
+            &text,
+            "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"train\"}}, \"pipeline\": [");
         const int n_stages = 1 + (int)rng_below(&rng, 4);
         for (int k = 0; k < n_stages; k++) {
             add_stage(&rng, &text, &m);
@@ -148,7 +153,8 @@ START_TEST(test_take_and_shuffle)
 }
 END_TEST
 
-/* Each pass of a repeat behind a shuffle is a whole pass in its own order; passes of epochs do not meet. */
+/* Each pass of a repeat behind a shuffle is a whole pass in its own order; passes of epochs do not
+ * meet. */
 START_TEST(test_shuffle_and_repeat)
 {
     int64_t a[MAX], b[MAX];
@@ -165,8 +171,10 @@ END_TEST
 START_TEST(test_endless)
 {
     int64_t a[MAX], n = 0;
-    const char *job = "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"train\"}}, \"pipeline\": [{\"shuffle\": 1}, "
-                      "{\"repeat\": {}}, {\"batch\": 10}], \"fit\": {\"epochs\": 20, \"steps_per_epoch\": 3}}";
+    const char *job =
+        "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"train\"}}, \"pipeline\": "
+        "[{\"shuffle\": 1}, "
+        "{\"repeat\": {}}, {\"batch\": 10}], \"fit\": {\"epochs\": 20, \"steps_per_epoch\": 3}}";
     ck_assert_int_eq(fixture_compile(&f, job), 0);
     ck_assert_int_eq(pipeline_steps(f.pipeline, PIPELINE_TRAIN), 3);
     for (int epoch = 0; epoch < 20; epoch++) {
@@ -183,16 +191,25 @@ END_TEST
 START_TEST(test_batches)
 {
     int64_t a[MAX];
-    ck_assert_int_eq(samples_of(JOB("{\"batch\": {\"batch_size\": 10, \"drop_remainder\": true}}"), 0, a), 50);
+    ck_assert_int_eq(
+        samples_of(JOB("{\"batch\": {\"batch_size\": 10, \"drop_remainder\": true}}"), 0, a), 50);
     ck_assert_int_eq(samples_of(JOB("{\"batch\": 10}, {\"take\": 2}"), 0, a), 20);
     ck_assert_int_eq(samples_of(JOB("{\"batch\": 10}, {\"skip\": 4}"), 0, a), 13);
     ck_assert_int_eq(a[0], 40);
     ck_assert_int_eq(a[12], 52);
-    ck_assert_int_eq(samples_of(JOB("{\"batch\": 10}, {\"shard\": {\"num_shards\": 2, \"index\": 1}}"), 0, a), 23);
+    ck_assert_int_eq(
+        samples_of(JOB("{\"batch\": 10}, {\"shard\": {\"num_shards\": 2, \"index\": 1}}"), 0, a),
+        23);
     ck_assert_int_eq(a[10], 30);
     ck_assert_int_eq(a[22], 52);
-    ck_assert_int_eq(samples_of(JOB("{\"batch\": 10}, {\"shard\": {\"num_shards\": 5, \"index\": 1}}"), 0, a), 10);
-    ck_assert_int_eq(samples_of(JOB("{\"batch\": {\"batch_size\": 10, \"drop_remainder\": true}}, {\"shuffle\": 1}"), 0, a), 50);
+    ck_assert_int_eq(
+        samples_of(JOB("{\"batch\": 10}, {\"shard\": {\"num_shards\": 5, \"index\": 1}}"), 0, a),
+        10);
+    ck_assert_int_eq(
+        samples_of(
+            JOB("{\"batch\": {\"batch_size\": 10, \"drop_remainder\": true}}, {\"shuffle\": 1}"), 0,
+            a),
+        50);
     ck_assert(is_permutation(a, 50) && a[1] == a[0] + 1 && a[9] == a[0] + 9);
     ck_assert_int_eq(samples_of(JOB(""), 0, a), N);
 }
