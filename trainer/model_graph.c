@@ -75,6 +75,11 @@ static int infer(struct model *model, int at, struct shape *shapes, int *wires, 
     spec->layer->wants_tail = is_output(model, at);
     struct err inner = {0};
     int r = layer_infer(spec->layer, shapes, spec->n_inputs, model->arena, &inner);
+    int64_t count = -1;
+    if (r == 0 && shape_count(&spec->layer->output, &count) == 0 && count == 0) {
+        r = err_set(&inner, ERR_SHAPE,
+                    "a window that does not fit into its input leaves an empty output");
+    }
     if (r < 0) {
         err_prefix(&inner, "%s", spec->path);
         if (r == ERR_SHAPE) {
@@ -82,8 +87,7 @@ static int infer(struct model *model, int at, struct shape *shapes, int *wires, 
         }
         return err_set_at(err, r, inner.path, "%s", inner.text);
     }
-    int64_t count;
-    if (shape_count(&spec->layer->output, &count) < 0 || count <= 0 || count > INT64_C(1) << 32) {
+    if (count <= 0 || count > INT64_C(1) << 32) {
         return err_set_at(err, ERR_LIMIT, spec->path, "the output has too many values");
     }
     return 0;

@@ -128,6 +128,26 @@ static bool compare_inputs(struct golden_case *c, struct call *call, const struc
     return true;
 }
 
+/* With an empty output the gradient of the sum is 0. What Keras gives then is memory that nobody
+ * wrote: its record is not compared. */
+static bool check_no_gradient(struct golden_case *c, struct call *call)
+{
+    static const float nothing[1];
+    single_layer_backward(call->single, call->x, nothing);
+    for (int k = 0; k < call->n; k++) {
+        const float *dx = single_layer_dx(call->single, k);
+        int64_t count = 0;
+        (void)shape_count(&call->shapes[k], &count);
+        for (int64_t i = 0; i < count; i++) {
+            if (dx[i] != 0.0F) {
+                golden_fail(c, "a gradient of %g behind an empty output", (double)dx[i]);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static bool check_gradients(struct golden_case *c, struct call *call)
 {
     const struct doc *upstream = doc_get(c->doc, "upstream_gradient");
@@ -144,6 +164,15 @@ static bool check_gradients(struct golden_case *c, struct call *call)
     }
     double rtol = doc_float(tolerance, "rtol", c->rtol),
            atol = doc_float(tolerance, "atol", c->atol);
+    struct shape output = single_layer_output(call->single);
+    int64_t count = 0;
+    if (!shape_equal(&dy.shape, &output) || shape_count(&output, &count) < 0) {
+        golden_fail(c, "the upstream gradient has another shape than the output");
+        return false;
+    }
+    if (count == 0) {
+        return check_no_gradient(c, call);
+    }
     single_layer_backward(call->single, call->x, dy.data);
     return compare_inputs(c, call, expected, rtol, atol) &&
            compare_vars(c, call, expected, true, rtol, atol);
@@ -176,8 +205,7 @@ static enum golden_verdict run_named(struct golden_case *c, const char *class_na
     }
     if (single_layer_create(class_name, config, call.shapes, call.n, c->backend, c->arena,
                             &call.single, &err) < 0) {
-        return err.code == ERR_UNSUPPORTED && !c->expected_error ? golden_skip(c, "%s", err.text)
-                                                                 : golden_refused(c, &err);
+        return golden_refused(c, &err);
     }
     enum golden_verdict verdict = GOLDEN_FAILED;
     if (c->expected_error) {
@@ -199,12 +227,6 @@ static enum golden_verdict run_named(struct golden_case *c, const char *class_na
 
 static enum golden_verdict run_layer(struct golden_case *c)
 {
-    if (strcmp(c->name, "maxpooling2d_too_big_valid") == 0) {
-        return golden_skip(c, "Keras gives an empty output, which is refused here");
-    }
-    if (strcmp(c->name, "act_glu") == 0) {
-        return golden_skip(c, "glu halves the channels and is not there");
-    }
     return run_named(c, c->layer, doc_get(c->doc, "config"));
 }
 

@@ -1,4 +1,5 @@
 #include "trainer/layer/layer.h"
+#include "trainer/layer/layer_axis.h"
 
 struct batch_normalization {
     LAYER_FIELDS
@@ -12,8 +13,7 @@ struct batch_normalization {
 
 static const struct opt options[] = {
     LAYER_ROWS(batch_normalization),
-    OPT_DOC_ROW(batch_normalization, axis, "The axis of the channels: the last.",
-                .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(batch_normalization, axis, "The axis of the channels.", .flags = OPT_NULLABLE),
     OPT_F64_ROW(batch_normalization, momentum, 0.99, 0.0, 1.0, "The momentum of moving averages."),
     OPT_F64_ROW(batch_normalization, epsilon, 1e-3, 0.0, 1e30, "What is added to the variance."),
     OPT_BOOL_ROW(batch_normalization, center, true, "Whether beta is added."),
@@ -60,29 +60,32 @@ static int refuse(const struct layer *layer, struct err *err)
     if (r == 0 && o->renorm) {
         r = err_set_at(err, ERR_UNSUPPORTED, "renorm", "is not supported; leave it out");
     }
-    const struct doc *axis = o->axis;
-    if (axis && axis->type == DOC_LIST && axis->n == 1) {
-        axis = &axis->items[0];
-    }
-    bool last =
-        !axis || (axis->type == DOC_INT && (axis->i == -1 || axis->i == layer->inputs[0].rank));
-    if (r == 0 && !last) {
-        r = err_set_at(err, ERR_UNSUPPORTED, "axis", "only the last axis is supported");
-    }
     return r;
+}
+
+static int axis_of(const struct layer *layer)
+{
+    const struct batch_normalization *o = layer->options;
+    int axis = layer->inputs[0].rank - 1;
+    BUG_ON(layer_axis_read(o->axis, &layer->inputs[0], &axis, NULL) < 0);
+    return axis;
 }
 
 static int infer(struct layer *layer, struct arena *arena, struct err *err)
 {
     const struct batch_normalization *o = layer->options;
+    int axis;
     if (layer->inputs[0].rank < 1) {
         return err_set(err, ERR_SHAPE, "takes at least one axis beside the batch");
     }
     int r = refuse(layer, err);
+    r = r < 0 ? r : layer_axis_read(o->axis, &layer->inputs[0], &axis, err);
+    if (r < 0) {
+        return r;
+    }
     layer->output = layer->inputs[0];
-    struct layer_var var = {.shape = {.rank = 1, .d = {layer->output.d[layer->output.rank - 1]}},
-                            .dtype = DTYPE_F32,
-                            .trainable = true};
+    struct layer_var var = {
+        .shape = {.rank = 1, .d = {layer->output.d[axis]}}, .dtype = DTYPE_F32, .trainable = true};
     if (r == 0 && o->scale) {
         var.name = "gamma";
         r = layer_add_var(layer, &var, o->gamma_initializer, "Ones", arena, err);
@@ -107,22 +110,24 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
 
 static size_t cols_of(const struct layer *layer)
 {
-    return (size_t)layer->output.d[layer->output.rank - 1];
+    return (size_t)layer->output.d[axis_of(layer)];
 }
 
 static size_t rows_of(const struct layer *layer, int64_t batch)
 {
-    size_t rows = (size_t)batch;
-    for (int i = 0; i + 1 < layer->output.rank; i++) {
-        rows *= (size_t)layer->output.d[i];
-    }
-    return rows;
+    int64_t count = 0;
+    BUG_ON(shape_count(&layer->output, &count) < 0);
+    return (size_t)(count * batch) / cols_of(layer);
 }
 
-/* State: mean, variance and 1 / deviation of the batch. */
+/* State: mean, variance and 1 / deviation of the batch. Scratch: with the channels on another axis
+ * than the last, x and y or dy turned. */
 static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
 {
     (void)err;
+    if (axis_of(layer) != layer->output.rank - 1) {
+        layer->scratch_bytes = 2 * rows_of(layer, setup->rows) * cols_of(layer) * sizeof(float);
+    }
     layer->state_bytes = setup->training ? 3 * cols_of(layer) * sizeof(float) : 0;
     return 0;
 }
@@ -143,7 +148,7 @@ static bool uses_batch(const struct layer *layer, const struct layer_call *call)
     return call->training && layer->common.trainable;
 }
 
-static void forward(struct layer *layer, const struct layer_call *call)
+static void forward_last(struct layer *layer, const struct layer_call *call)
 {
     const struct batch_normalization *o = layer->options;
     struct places at = places_of(layer);
@@ -162,7 +167,7 @@ static void forward(struct layer *layer, const struct layer_call *call)
     call->backend->vec->lerp(cols, (float)o->momentum, mean + cols, data_of(layer, at.variance));
 }
 
-static void backward(struct layer *layer, const struct layer_call *call)
+static void backward_last(struct layer *layer, const struct layer_call *call)
 {
     const struct batch_normalization *o = layer->options;
     struct places at = places_of(layer);
@@ -178,6 +183,45 @@ static void backward(struct layer *layer, const struct layer_call *call)
     call->backend->norm->backward_train(
         rows, cols, call->x[0], data_of(layer, at.gamma), mean, mean + 2 * cols, call->dy,
         call->dx[0] ? call->dx[0] : call->dy, grad_of(layer, at.gamma), grad_of(layer, at.beta));
+}
+
+static void forward(struct layer *layer, const struct layer_call *call)
+{
+    int axis = axis_of(layer);
+    if (axis == layer->output.rank - 1) {
+        forward_last(layer, call);
+        return;
+    }
+    float *x = call->scratch, *y = x + rows_of(layer, call->rows) * cols_of(layer);
+    struct layer_call turned = *call;
+    const void *in[] = {x};
+    turned.x = in;
+    turned.y = y;
+    layer_axis_to_last(&layer->output, axis, call->rows, call->x[0], x);
+    forward_last(layer, &turned);
+    layer_axis_from_last(&layer->output, axis, call->rows, y, call->y);
+}
+
+static void backward(struct layer *layer, const struct layer_call *call)
+{
+    int axis = axis_of(layer);
+    if (axis == layer->output.rank - 1) {
+        backward_last(layer, call);
+        return;
+    }
+    float *x = call->scratch, *dy = x + rows_of(layer, call->rows) * cols_of(layer);
+    struct layer_call turned = *call;
+    const void *in[] = {x};
+    float *const out[] = {dy};
+    turned.x = in;
+    turned.dy = dy;
+    turned.dx = out;
+    layer_axis_to_last(&layer->output, axis, call->rows, call->x[0], x);
+    layer_axis_to_last(&layer->output, axis, call->rows, call->dy, dy);
+    backward_last(layer, &turned);
+    if (call->dx[0]) {
+        layer_axis_from_last(&layer->output, axis, call->rows, dy, call->dx[0]);
+    }
 }
 
 const struct layer_desc layer_batch_normalization = {

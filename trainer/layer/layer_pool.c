@@ -21,10 +21,39 @@ static int fill_desc(const struct layer *layer, struct kernel_pool_desc *desc, s
     return r < 0 ? r : kernel_pool_shape(desc, (enum kernel_pad)o->padding, err);
 }
 
+/* A window that does not fit gives nothing, as in Keras; a model refuses an empty output. */
+static bool is_empty(const struct layer *layer)
+{
+    const struct layer_pool *o = layer->options;
+    const struct shape *in = &layer->inputs[0];
+    return (enum kernel_pad)o->padding == KERNEL_PAD_VALID &&
+           (o->pool_size.v[0] > in->d[0] || o->pool_size.v[1] > in->d[1]);
+}
+
+static int64_t windows(int64_t in, int64_t pool, int64_t stride)
+{
+    return pool > in ? 0 : (in - pool) / stride + 1;
+}
+
+static void infer_empty(struct layer *layer)
+{
+    const struct layer_pool *o = layer->options;
+    const struct shape *in = &layer->inputs[0];
+    const struct opt_ints *strides = o->strides.n ? &o->strides : &o->pool_size;
+    layer->output =
+        (struct shape){.rank = 3,
+                       .d = {windows(in->d[0], o->pool_size.v[0], strides->v[0]),
+                             windows(in->d[1], o->pool_size.v[1], strides->v[1]), in->d[2]}};
+}
+
 int layer_pool_infer(struct layer *layer, struct err *err)
 {
     struct kernel_pool_desc desc;
     int r = layer_want_rank(layer, 3, err);
+    if (r == 0 && is_empty(layer)) {
+        infer_empty(layer);
+        return 0;
+    }
     r = r < 0 ? r : fill_desc(layer, &desc, err);
     if (r < 0) {
         return r;
@@ -39,6 +68,9 @@ int layer_pool_prepare(struct layer *layer, enum kernel_pool_kind kind,
 {
     struct kernel_pool_desc desc;
     struct kernel_pool *pool;
+    if (is_empty(layer)) {
+        return 0;
+    }
     int r = fill_desc(layer, &desc, err);
     if (r < 0) {
         return r;
@@ -59,12 +91,21 @@ int layer_pool_prepare(struct layer *layer, enum kernel_pool_kind kind,
 
 void layer_pool_forward(struct layer *layer, const struct layer_call *call)
 {
+    if (!layer->kernel) {
+        return;
+    }
     kernel_pool_forward(layer->kernel, (int)call->rows, call->x[0], call->y, call->state,
                         call->scratch);
 }
 
 void layer_pool_backward(struct layer *layer, const struct layer_call *call)
 {
+    if (!layer->kernel) {
+        int64_t count = 0;
+        BUG_ON(shape_count(&layer->inputs[0], &count) < 0);
+        call->backend->vec->fill((size_t)(count * call->rows), 0.0F, call->dx[0]);
+        return;
+    }
     kernel_pool_backward(layer->kernel, (int)call->rows, call->dy, call->state, call->dx[0],
                          call->scratch);
 }
