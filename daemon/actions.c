@@ -60,7 +60,7 @@ static void end_or_pause(struct job *job, const struct request *request, enum ru
     struct err err = {0};
     err_set(&reason, ERR_CANCELLED, cancel ? "cancelled by a client" : "paused by a client");
     if (job->run != NULL) {
-        submit_wait(job, request);
+        submit_wait(job, request, SUBMIT_UNTIL_LEFT);
         run_stop(job->run, intent);
         return;
     }
@@ -74,7 +74,7 @@ static void end_or_pause(struct job *job, const struct request *request, enum ru
         job->check = NULL;
         schedule_kick(job->daemon);
     }
-    submit_wait(job, request);
+    submit_wait(job, request, SUBMIT_UNTIL_SAVED);
 }
 
 void actions_on_cancel(struct daemon *daemon, const struct request *request, const void *body,
@@ -121,6 +121,6 @@ void actions_on_resume(struct daemon *daemon, const struct request *request, con
     }
     job->agreed = agreed;
     schedule_retry_stop(job);
-    submit_wait(job, request);
+    submit_wait(job, request, SUBMIT_UNTIL_SAVED);
     schedule_kick(daemon);
 }

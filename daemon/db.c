@@ -9,6 +9,8 @@ struct db {
     sqlite3 *handle;
     sqlite3_stmt *statements[DB_MAX_];
 };
+enum { DB_VERSION = 1 }; /* user_version in the schema */
+
 struct db_row {
     sqlite3_stmt *statement;
 };
@@ -87,6 +89,22 @@ static int check_row(void *context, int n, char **values, char **names)
     return 0;
 }
 
+/* A newer program's database is not ours to write. */
+static int check_version(struct db *db, const char *path, struct err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int version = 0;
+    if (sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        version = sqlite3_column_int(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    return version <= DB_VERSION
+               ? 0
+               : err_set(err, ERR_VERSION, "database %s has version %d, this program knows %d",
+                         path, version, DB_VERSION);
+}
+
 int db_open(const char *path, struct db **ret, struct err *err)
 {
     struct db *db = calloc(1, sizeof(*db));
@@ -103,7 +121,7 @@ int db_open(const char *path, struct db **ret, struct err *err)
         rc = fail(db, rc, path, err);
     } else if (!ok) {
         rc = err_set(err, ERR_CORRUPT, "database %s: quick_check finds damage", path);
-    } else {
+    } else if ((rc = check_version(db, path, err)) >= 0) {
         rc = exec(db, db_schema, err);
     }
     for (int i = 0; rc >= 0 && i < DB_MAX_; i++) {

@@ -189,15 +189,15 @@ void submit_on_check(struct daemon *daemon, const struct request *request, const
 struct waiting {
     struct waiting *next;
     struct request request;
-    bool check; /* until the job is checked, not only saved */
+    enum submit_until until;
 };
 
-static void put_waiting(struct job *job, const struct request *request, bool check)
+void submit_wait(struct job *job, const struct request *request, enum submit_until until)
 {
     struct waiting *waiting = calloc(1, sizeof(*waiting));
     BUG_ON(waiting == NULL);
     waiting->request = *request;
-    waiting->check = check;
+    waiting->until = until;
     waiting->next = job->waiting;
     job->waiting = waiting;
 }
@@ -211,12 +211,14 @@ static void answer(struct job *job)
     struct waiting **link = &job->waiting;
     while (*link != NULL) {
         struct waiting *waiting = *link;
-        if (waiting->check && job->plan == NULL && !jobs_is_over(job)) {
+        bool checked = job->plan != NULL || jobs_is_over(job);
+        if ((waiting->until == SUBMIT_UNTIL_CHECKED && !checked) ||
+            (waiting->until == SUBMIT_UNTIL_LEFT && job->run != NULL)) {
             link = &waiting->next;
             continue;
         }
         *link = waiting->next;
-        if (waiting->check && job->plan == NULL && job->reason.code != 0) {
+        if (waiting->until == SUBMIT_UNTIL_CHECKED && job->plan == NULL && job->reason.code != 0) {
             control_error(job->daemon, &waiting->request, &job->reason);
         } else {
             control_reply(job->daemon, &waiting->request, map);
@@ -224,11 +226,6 @@ static void answer(struct job *job)
         free(waiting);
     }
     arena_fini(&arena);
-}
-
-void submit_wait(struct job *job, const struct request *request)
-{
-    put_waiting(job, request, false);
 }
 
 void submit_saved(struct job *job)
@@ -399,7 +396,7 @@ static bool answer_known(struct daemon *daemon, const struct request *request, c
     if (job == NULL) {
         return false;
     }
-    put_waiting(job, request, true);
+    submit_wait(job, request, SUBMIT_UNTIL_CHECKED);
     answer(job);
     return true;
 }
@@ -427,7 +424,7 @@ void submit_on_submit(struct daemon *daemon, const struct request *request, cons
         return;
     }
     struct job *job = make_job(daemon, &order, submit->key);
-    put_waiting(job, request, true);
+    submit_wait(job, request, SUBMIT_UNTIL_CHECKED);
     if (store_folder(job, &order, &err) < 0) {
         jobs_step(job, JOB_EVENT_FAIL, &err, NULL);
     }

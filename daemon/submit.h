@@ -14,8 +14,10 @@ control_fn submit_on_submit, submit_on_check;
 
 /* Checks a stored job (again, after a restart of the daemon). */
 void submit_check_job(struct job *job);
-/* The request is answered with the job as it is after the next commit of its row. */
-void submit_wait(struct job *job, const struct request *request);
+/* The request is answered with the job as it is after a commit of its row: the next one, the one
+ * after its check, or the one after nobody runs for it any more. */
+enum submit_until { SUBMIT_UNTIL_SAVED, SUBMIT_UNTIL_CHECKED, SUBMIT_UNTIL_LEFT };
+void submit_wait(struct job *job, const struct request *request, enum submit_until until);
 /* The row is durable: starts the first check, answers who waits. */
 void submit_saved(struct job *job);
 /* The row could not be written: a job that was never stored fails, and its client hears it. */

@@ -350,21 +350,32 @@ int fixture_put(struct fixture *fixture, const char *name, int n, size_t bytes, 
  * ---------------------------------------------------------------------------------------------------
  */
 
-const struct doc *fixture_submit(struct fixture *fixture, const char *key, const char *fake)
+static int64_t send_job(struct fixture *fixture, const char *key, const char *fake)
 {
     struct doc *job = NULL;
     struct buf text;
     struct err err = {0};
     buf_init(&text);
-    buf_printf(&text,
-               "{\"name\": \"Fake job\", \"data\": {\"train\": {\"dataset\": \"d\"}}, \"model\": "
-               "[], \"compile\": {\"fake\": %s}}",
-               fake);
+    buf_printf(
+        &text,
+        "{\"name\": \"Fake job\", \"data\": {\"train\": {\"dataset\": \"d\"}}, \"model\": [], "
+        "\"compile\": {\"fake\": %s}}",
+        fake);
     ck_assert_int_ge(
         doc_read_json(text.data, text.size, &doc_limits_default, &fixture->arena, &job, &err), 0);
     buf_fini(&text);
     const struct msg_job_submit submit = {.key = key, .job = job};
-    return fixture_ask(fixture, MSG_JOB_SUBMIT, &submit, NULL, 0);
+    return fixture_send(fixture, MSG_JOB_SUBMIT, &submit, NULL, 0);
+}
+
+int64_t fixture_submit_only(struct fixture *fixture, const char *fake)
+{
+    return send_job(fixture, NULL, fake);
+}
+
+const struct doc *fixture_submit(struct fixture *fixture, const char *key, const char *fake)
+{
+    return fixture_answer(fixture, send_job(fixture, key, fake));
 }
 
 const struct doc *fixture_wait_state(struct fixture *fixture, const char *job, const char *state)

@@ -70,6 +70,8 @@ void fixture_content(int file, size_t bytes, unsigned seed, void *data);
 int fixture_put(struct fixture *fixture, const char *name, int n, size_t bytes, unsigned seed);
 /* Submits a job whose compile.fake is this JSON; the result. */
 const struct doc *fixture_submit(struct fixture *fixture, const char *key, const char *fake);
+/* The same without waiting for the answer; its id. */
+int64_t fixture_submit_only(struct fixture *fixture, const char *fake);
 /* Watches until the job is in that state; the snapshot or event data. */
 const struct doc *fixture_wait_state(struct fixture *fixture, const char *job, const char *state);
 int fixture_send_bytes(struct fixture *fixture, const void *data, size_t size, struct buf *out);

@@ -120,6 +120,25 @@ START_TEST(dataset_in_use)
 }
 END_TEST
 
+/* A job can be cancelled while it is checked; its submission hears that. */
+START_TEST(cancelled_in_check)
+{
+    struct fixture f;
+    start(&f);
+    int64_t id = fixture_submit_only(&f, "{\"check_hangs\": true}");
+    const struct doc *job = fixture_wait_state(&f, "fake-job-1", "checking");
+    ck_assert_ptr_nonnull(job);
+    const struct msg_named named = {.name = "fake-job-1"};
+    fixture_send(&f, MSG_JOB_CANCEL, &named, NULL, 0);
+    ck_assert_ptr_null(fixture_answer(&f, id));
+    ck_assert_int_eq(f.err.code, ERR_CANCELLED);
+    ck_assert_str_eq(doc_str(fixture_named(&f, MSG_JOB_SHOW, "fake-job-1"), "state", ""),
+                     "cancelled");
+    ck_assert_ptr_nonnull(fixture_submit(&f, NULL, "{}"));
+    fixture_fini(&f);
+}
+END_TEST
+
 START_TEST(paused_and_resumed)
 {
     struct fixture f;
@@ -382,6 +401,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, submitted_once);
     tcase_add_test(tcase, refused_jobs);
     tcase_add_test(tcase, dataset_in_use);
+    tcase_add_test(tcase, cancelled_in_check);
     tcase_add_test(tcase, paused_and_resumed);
     tcase_add_test(tcase, space_comes_back);
     tcase_add_test(tcase, trainer_dies);
