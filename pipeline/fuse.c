@@ -16,6 +16,8 @@ struct op_key fuse_key(const struct stream *stream, const struct stream_op *op,
         .epoch = ((uint32_t)at->iteration ^ (uint32_t)(high * 0x9E3779B1u)) & ~RNG_BATCH_SCOPE,
         .position = (uint64_t)at->position,
         .sample = places->at[0].position,
+        .batch_epoch = (uint32_t)places->epoch,
+        .step = (uint64_t)places->step,
     };
 }
 

@@ -237,7 +237,12 @@ void op_draw(const struct op *op, const struct op_spec *in, const struct op_key 
 {
     if (op->desc->draw != NULL) {
         struct rng rng;
-        rng_init(&rng, op->has_seed ? op->seed : key->seed, op->id, key->epoch, key->position);
+        const uint64_t seed = op->has_seed ? op->seed : key->seed;
+        if ((op->desc->flags & OP_BATCH) != 0) {
+            rng_init(&rng, seed, op->id, key->batch_epoch | RNG_BATCH_SCOPE, key->step);
+        } else {
+            rng_init(&rng, seed, op->id, key->epoch, key->position);
+        }
         op->desc->draw(op->ctx, in, &rng, params);
     }
 }

@@ -22,6 +22,7 @@ enum { OP_PARAMS_MAX = 8 };
 
 enum op_flag {
     OP_RANDOM = 1 << 0,    /* draws; absent in validation and predictions */
+    OP_BATCH = 1 << 5,     /* draws once for all samples of a batch */
     OP_SAMPLE = 1 << 1,    /* looks at the sample's index in its data set (tests) */
     OP_CHANNELS = 1 << 2,  /* linear, a factor and a term a channel: has `linear` */
     OP_GEOMETRIC = 1 << 3, /* one map of the plane: has `affine` instead of `run` */
@@ -49,8 +50,10 @@ void op_scratch_fini(struct op_scratch *scratch);
 struct op_key {
     uint64_t seed;
     uint32_t epoch;
-    uint64_t position; /* in the stream */
-    int64_t sample;    /* in the data set, -1 unknown */
+    uint64_t position;    /* in the stream */
+    int64_t sample;       /* in the data set, -1 unknown */
+    uint32_t batch_epoch; /* epoch and step of the batch: what ops of batch scope draw with */
+    uint64_t step;
 };
 
 struct op_param { /* a drawn number or several; the names of Keras's get_random_transformation */

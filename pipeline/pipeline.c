@@ -67,6 +67,7 @@ static int compile_predict(struct pipeline *p, struct arena *arena, struct err *
         .stages =
             p->job->validation_pipeline != NULL ? p->job->validation_pipeline : p->job->pipeline,
         .path = p->job->validation_pipeline != NULL ? "validation_pipeline" : "pipeline",
+        .is_ops_only = true,
         .seed = (uint64_t)p->job->fit.seed,
         .epochs = 1,
     };

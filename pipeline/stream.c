@@ -97,7 +97,7 @@ static int add_batch(struct compile *c, const struct stage_batch *batch)
     }
     c->is_batched = true;
     s->batch = batch->batch_size;
-    s->drop_remainder = batch->drop_remainder;
+    s->drop_remainder = batch->drop_remainder && c->want->is_training;
     s->batch_at = s->n_orders;
     if (c->n != STAGE_ENDLESS) {
         c->remainder = s->drop_remainder ? 0 : c->n % s->batch;
@@ -126,7 +126,7 @@ static int add_stage(struct compile *c, const struct doc *doc)
         const struct doc *value = doc_get(doc, "map");
         return add_map(c, stage.ctx, value->type != DOC_MAP || doc_get(value, "ops") == NULL);
     }
-    case STAGE_BATCH: return add_batch(c, stage.ctx);
+    case STAGE_BATCH: return c->want->is_ops_only ? 0 : add_batch(c, stage.ctx);
     case STAGE_PREFETCH: {
         const struct stage_prefetch *prefetch = stage.ctx;
         c->stream->prefetch = prefetch->buffer_size > 0 ? prefetch->buffer_size : 0;
@@ -134,7 +134,8 @@ static int add_stage(struct compile *c, const struct doc *doc)
     }
     case STAGE_ORDER: break;
     }
-    if (!c->want->is_training && (stage.desc->flags & STAGE_TRAIN_ONLY) != 0) {
+    if (c->want->is_ops_only ||
+        (!c->want->is_training && (stage.desc->flags & STAGE_TRAIN_ONLY) != 0)) {
         return 0;
     }
     return add_order(c, &stage);
@@ -310,6 +311,8 @@ void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int6
                                       .position =
                                           stream->is_endless ? epoch * stream->steps + step : step};
     walk(stream, place, row, ret);
+    ret->epoch = epoch;
+    ret->step = step;
 }
 
 void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,

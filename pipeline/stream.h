@@ -38,7 +38,8 @@ struct stream_node { /* one pass over the sample: an op, or several fused */
 struct stream_want {
     const struct doc *stages; /* or NULL */
     const char *path;         /* of them: "pipeline" */
-    bool is_training;         /* else order and random parts are left out */
+    bool is_training;         /* else order and random parts are left out, and no row is */
+    bool is_ops_only;         /* for predictions: only what stands in maps, a sample at a time */
     uint64_t seed;
     int64_t epochs, steps_per_epoch;
 };
@@ -71,6 +72,7 @@ int64_t stream_rows(const struct stream *stream, int64_t step);
 /* Places of a row: [0] in the source, [k] behind k order stages. */
 struct stream_places {
     struct stage_place at[STREAM_STAGES_MAX + 1];
+    int64_t epoch, step; /* of the row, for what is drawn once a batch */
 };
 void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
                   struct stream_places *ret);

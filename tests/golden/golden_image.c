@@ -133,12 +133,14 @@ static bool given_params(struct golden_case *c, const struct op *op, int64_t n, 
         int64_t count = 0;
         const struct doc *array = doc_get(given, p->name);
         if (array == NULL || golden_floats(c, array, &values, &err) < 0 ||
-            shape_count(&values.shape, &count) < 0 || count < n * p->n) {
+            shape_count(&values.shape, &count) < 0 || (count != p->n && count < n * p->n)) {
             golden_fail(c, "parameter '%s' is not in the case", p->name);
             return false;
         }
         for (int64_t i = 0; i < n; i++) {
-            memcpy(params + i * OP_PARAMS_MAX + at, (float *)values.data + i * p->n,
+            /* What is drawn once a batch stands there once. */
+            const int64_t from = count == p->n ? 0 : i * p->n;
+            memcpy(params + i * OP_PARAMS_MAX + at, (float *)values.data + from,
                    (size_t)p->n * sizeof(float));
         }
     }

@@ -144,6 +144,52 @@ START_TEST(test_skipped_rows)
 }
 END_TEST
 
+/* What is drawn once a batch is the same in any chunk of it and another in the next. */
+START_TEST(test_batch_scope)
+{
+    unsigned char *slab, *parts;
+    ck_assert_int_eq(
+        fixture_compile(&f, "{" DATA ", \"pipeline\": [{\"map\": [{\"RandomCrop\": {\"height\": 2, "
+                            "\"width\": 2}}]}, {\"batch\": 16}]}"),
+        0);
+    int starts[6];
+    for (int step = 0; step < 6; step++) {
+        ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, step, 16, &slab, NULL), 0);
+        ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, step, 3, &parts, NULL), 0);
+        ck_assert(memcmp(slab, parts, f.layout[0].slab_bytes) == 0);
+        const unsigned char *x = slab + fixture_field(&f, PIPELINE_TRAIN, "x")->offset;
+        starts[step] = (x[0] - step * 16 * 7) & 255;
+        for (int row = 0; row < 16; row++) {
+            ck_assert_int_eq((x[row * 4] - (step * 16 + row) * 7) & 255, starts[step]);
+        }
+    }
+    bool differs = false;
+    for (int step = 1; step < 6; step++) {
+        differs = differs || starts[step] != starts[0];
+    }
+    ck_assert(differs);
+}
+END_TEST
+
+/* A set smaller than a batch trains over an endless stream, and validates and predicts all the
+ * same. */
+START_TEST(test_small_set)
+{
+    int64_t samples[64], label;
+    unsigned char row[H * W];
+    int r = fixture_compile(
+        &f, "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"test\"}, \"validation\": "
+            "{\"dataset\": \"d\", \"split\": \"test\"}}, \"pipeline\": [{\"repeat\": {}}, "
+            "{\"batch\": {\"batch_size\": 40, \"drop_remainder\": true}}], \"fit\": "
+            "{\"steps_per_epoch\": 3}}");
+    ck_assert_msg(r == 0, "%s: %s", f.err.path, f.err.text);
+    ck_assert_int_eq(fixture_samples(&f, PIPELINE_VALIDATION, 0, samples, 64), 31);
+    ck_assert_int_eq(
+        pipeline_predict_sample(f.pipeline, PIPELINE_VALIDATION, 30, row, &label, &f.err), 0);
+    ck_assert_int_eq(row[1], (30 * 7 + 1) & 255);
+}
+END_TEST
+
 static const struct wrong {
     const char *job, *path, *text;
 } wrongs[] = {
@@ -197,6 +243,8 @@ static Suite *make_suite(void)
     tcase_add_test(c, test_validation_stream);
     tcase_add_test(c, test_identity);
     tcase_add_test(c, test_skipped_rows);
+    tcase_add_test(c, test_batch_scope);
+    tcase_add_test(c, test_small_set);
     tcase_add_loop_test(c, test_wrong_jobs, 0, sizeof wrongs / sizeof wrongs[0]);
     suite_add_tcase(suite, c);
     return suite;
