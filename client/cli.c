@@ -243,8 +243,6 @@ static const char *advice(int code)
         int code;
         const char *text;
     } rows[] = {
-        {ERR_NO_SPACE,
-         "free some space and give the same command again: what was acknowledged is kept"},
         {ERR_VERSION, "this program and the daemon are of different versions: restart millraced, "
                       "or use its own millrace"},
         {ERR_INTERNAL, "this is a defect of millrace: please report it with `millrace version` and "

@@ -1,5 +1,6 @@
 /* dataset put, list, show, verify, remove */
 #include <stdio.h>
+#include <string.h>
 
 #include "client/bar.h"
 #include "client/commands.h"
@@ -94,6 +95,11 @@ int dataset_put(struct cli *cli, struct err *err)
     line_clear(&show.line);
     if (rc == ERR_INTERRUPTED) {
         return err_set(err, rc, "interrupted; the same command again goes on where this one ended");
+    }
+    if (rc == ERR_NO_SPACE && err != NULL) {
+        size_t n = strlen(err->text);
+        (void)snprintf(err->text + n, sizeof(err->text) - n,
+                       "; when there is space the same command again goes on where this one ended");
     }
     return rc < 0 ? rc : print_one(cli, dataset);
 }

@@ -179,6 +179,23 @@ static void show(struct cli *cli, const struct doc *answer, const char *const *n
     buf_fini(&out);
 }
 
+/* "inputs[2]" is the daemon's name for a file that has a better one here. */
+static void name_file(const char *const *names, int n, struct err *err)
+{
+    static const char prefix[] = "inputs[";
+    int64_t index = -1;
+    if (err == NULL || strncmp(err->path, prefix, sizeof(prefix) - 1) != 0) {
+        return;
+    }
+    char number[16];
+    (void)snprintf(number, sizeof(number), "%.*s",
+                   (int)strcspn(err->path + sizeof(prefix) - 1, "]") & 15,
+                   err->path + sizeof(prefix) - 1);
+    if (doc_parse_int(number, &index) && index >= 0 && index < n) {
+        (void)snprintf(err->path, sizeof(err->path), "%s", names[index]);
+    }
+}
+
 static int predict_files(struct cli *cli, struct err *err)
 {
     int rc = 0;
@@ -186,6 +203,9 @@ static int predict_files(struct cli *cli, struct err *err)
         const struct doc *answer = NULL;
         int n = cli->n_words - begin < FILES_AT_ONCE ? cli->n_words - begin : FILES_AT_ONCE;
         rc = ask_files(cli, begin, n, &answer, err);
+        if (rc < 0) {
+            name_file(cli->words + begin, n, err);
+        }
         if (rc >= 0 && cli->options.json) {
             cli_print_json(answer);
         } else if (rc >= 0) {

@@ -276,9 +276,11 @@ static int result(struct watch *watch, int end, struct err *err)
              "");
         return 0;
     }
+    bool again = code == ERR_NO_SPACE; /* the daemon looks for space from time to time */
     return err_set_at(err, code < 0 && code > -1000 ? (int)code : ERR_JOB_FAILED,
-                      doc_str(job, "path", ""), "%s is paused: %s; `millrace resume %s` goes on",
-                      watch->job, reason, watch->job);
+                      doc_str(job, "path", ""), "%s is paused: %s; %s`millrace %s %s` %s",
+                      watch->job, reason, again ? "it goes on by itself when there is space, " : "",
+                      again ? "watch" : "resume", watch->job, again ? "shows it" : "goes on");
 }
 
 int run_watch_job(struct cli *cli, const char *job, struct err *err)

@@ -154,7 +154,8 @@ static int count_bad(struct feeder *feeder, const struct board_batch *batch, int
                      struct err *err)
 {
     const struct feed_stream *stream = &feeder->options.plan->stream[batch->at.stream];
-    if (batch->at.step == 0) {
+    if (batch->at.epoch != feeder->bad_epoch[batch->at.stream]) { /* its first batch may be good */
+        feeder->bad_epoch[batch->at.stream] = batch->at.epoch;
         feeder->bad_rows[batch->at.stream] = 0;
     }
     feeder->bad_rows[batch->at.stream] += n;

@@ -51,6 +51,7 @@ struct feeder {
     uint64_t *known; /* set of (stream, sample) + 1 that were reported */
     int n_known;
     int64_t bad_rows[FEED_STREAM_MAX_];   /* since the epoch began */
+    int64_t bad_epoch[FEED_STREAM_MAX_];  /* that it is counted for */
     int64_t *convicted[FEED_STREAM_MAX_]; /* samples to be left alone */
     int n_convicted[FEED_STREAM_MAX_];
     struct arena texts;

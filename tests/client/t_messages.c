@@ -348,7 +348,7 @@ static const char image_job[] =
     "  - batch: {batch_size: 4}\n"
     "model: [{GlobalAveragePooling2D: {}}, {Dense: {units: 2, activation: softmax}}]\n"
     "compile: {optimizer: SGD, loss: SparseCategoricalCrossentropy}\n"
-    "fit: {epochs: 1}\n";
+    "fit: {epochs: 12}\n"; /* one bad sample an epoch is not twelve */
 
 /* Twelve good pictures of two classes, and one that is cut off. */
 static void put_pictures(const char *shared)
@@ -501,6 +501,66 @@ START_TEST(says_that_the_disk_is_full)
 }
 END_TEST
 
+static bool is_over(void *arg)
+{
+    struct live_result r;
+    live_run(&live, &r, "watch", "tiny", NULL);
+    bool over = r.status == 0;
+    *(int *)arg = r.status;
+    live_free(&r);
+    return over;
+}
+
+static bool has_checkpoint(void *arg)
+{
+    struct live_result r;
+    (void)arg;
+    live_run(&live, &r, "show", "tiny", "--json", NULL);
+    bool has = strstr(r.out.data, "ckpt-") != NULL;
+    live_free(&r);
+    return has;
+}
+
+/* The disk fills in the middle of a job: it pauses and says why, and goes on when there is room. */
+START_TEST(pauses_when_the_disk_is_full)
+{
+    static const char *const says[] = {"is paused", "No space left"};
+    static const char *const no_reserve[] = {"--reserve-bytes=0", "--retry-seconds=1", NULL};
+    static const char zeros[1 << 16];
+    char state[TEST_PATH], path[TEST_PATH], filler[TEST_PATH];
+    struct live_result r;
+    int status = 0;
+    NEED_TRAINER();
+    test_path(state, "%s/state", live.folder);
+    ck_assert_int_eq(mkdir(state, 0700), 0);
+    if (!small_disk(state, "size=6m")) {
+        test_skip("a small tmpfs needs root");
+        return;
+    }
+    live_daemon(&live, no_reserve);
+    put_idx("tiny", "train", SAMPLES, SAMPLES, 1, 0);
+    put_idx("tiny", "test", SAMPLES, SAMPLES, 1, 0);
+    put("tiny");
+    write_job("      - Rescaling", "      - Sleep: {microseconds: 2000}\n      - Rescaling", path);
+    live_run(&live, &r, "submit", path, "--epochs=40", NULL);
+    expect(&r, 0, NULL, 0, "submit");
+    live_free(&r);
+    ck_assert(test_wait(has_checkpoint, NULL, 60000));
+    test_path(filler, "%s/filler", state);
+    int fd = open(filler, O_WRONLY | O_CREAT, 0600);
+    while (write(fd, zeros, sizeof(zeros)) > 0) {
+    }
+    close(fd);
+    live_run(&live, &r, "watch", "tiny", NULL);
+    expect(&r, 1, says, 2, "full disk");
+    live_free(&r);
+    ck_assert_int_eq(unlink(filler), 0);
+    ck_assert_msg(test_wait(is_over, &status, 90000), "it does not go on: %d", status);
+    live_kill(&live, SIGTERM);
+    umount2(state, MNT_DETACH);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("messages");
@@ -516,6 +576,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, keeps_a_data_set_in_use);
     tcase_add_test(tcase, refuses_a_second_daemon);
     tcase_add_test(tcase, says_that_the_disk_is_full);
+    tcase_add_test(tcase, pauses_when_the_disk_is_full);
     suite_add_tcase(suite, tcase);
     return suite;
 }

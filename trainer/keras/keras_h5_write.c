@@ -112,15 +112,23 @@ static int cut_superblock(int fd, uint64_t size, struct err *err)
     return r < 0 ? r : file_pwrite_all(fd, end, sizeof end, KERAS_H5_USER_BLOCK + SUPERBLOCK_END, err);
 }
 
-static int write_all(hid_t file, int fd, const struct keras_tensor *tensors, int n, struct err *err)
+/* Space first: a full disk is found before the bytes are written, not in the middle of them. */
+static int reserve(int fd, const struct keras_tensor *tensors, int n, struct err *err)
 {
-    /* Space first: a full disk is found before the bytes are written, not in the middle of them. */
     if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes_needed(tensors, n)) < 0 && errno != EOPNOTSUPP) {
         return err_errno(err, errno, "reserve space for a checkpoint");
     }
+    return 0;
+}
+
+static int write_all(hid_t file, int fd, const struct keras_tensor *tensors, int n, struct err *err)
+{
+    int r = reserve(fd, tensors, n, err);
+    if (r < 0) {
+        return r;
+    }
     hid_t link_plist = H5Pcreate(H5P_LINK_CREATE);
     H5Pset_create_intermediate_group(link_plist, 1);
-    int r = 0;
     for (int i = 0; i < n && r == 0; i++) {
         errno = 0;
         if (write_tensor(file, link_plist, &tensors[i]) < 0) {
@@ -134,6 +142,10 @@ static int write_all(hid_t file, int fd, const struct keras_tensor *tensors, int
 int keras_h5_write(const char *path, int fd, const struct keras_tensor *tensors, int n, uint64_t *ret_size,
                    struct err *err)
 {
+    int r = reserve(fd, tensors, n, err); /* libhdf5 cannot say that the disk is full, and gives it back at its open */
+    if (r < 0) {
+        return r;
+    }
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     hid_t create = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_userblock(create, KERAS_H5_USER_BLOCK);
@@ -143,7 +155,7 @@ int keras_h5_write(const char *path, int fd, const struct keras_tensor *tensors,
     if (file < 0) {
         return err_errno(err, errno != 0 ? errno : EIO, "create '%s'", path);
     }
-    int r = write_all(file, fd, tensors, n, err);
+    r = write_all(file, fd, tensors, n, err);
     errno = 0;
     if (H5Fclose(file) < 0 && r == 0) {
         r = err_errno(err, errno != 0 ? errno : EIO, "close '%s'", path);
