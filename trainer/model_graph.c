@@ -132,6 +132,10 @@ static int add_layer(struct model *model, int at, struct err *err)
         return r;
     }
     struct layer *layer = spec->layer;
+    if (layer->is_same) {
+        model->spec_output[at] = wires[0];
+        return 0;
+    }
     int wire = add_wire(model, &layer->output, layer->is_view ? model->wires[wires[0]].root : -1);
     if (!layer->is_view) {
         add_node(model, layer, at, wires, spec->n_inputs)->output = wire;

@@ -51,5 +51,7 @@ extern const struct golden_class golden_layer_classes[];
 extern const struct golden_class golden_loss_classes[];
 extern const struct golden_class golden_optim_classes[];
 extern const struct golden_class golden_model_classes[];
+extern const struct golden_class golden_fusion_classes[];
+extern const struct golden_class golden_shapes_classes[];
 
 #endif

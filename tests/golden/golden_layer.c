@@ -320,5 +320,7 @@ const struct golden_class golden_layer_classes[] = {
     {"layer", "MaxPooling2D", run_layer, true},
     {"layer", "ReLU", run_layer, true},
     {"layer", "Softmax", run_layer, true},
+    {"layer", "Identity", run_layer, true},
+    {"layer", "Reshape", run_layer, true},
     {NULL, NULL, NULL, false},
 };

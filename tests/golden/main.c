@@ -31,8 +31,8 @@ struct run {
 };
 
 static const struct golden_class *const families[] = {
-    golden_image_classes, golden_layer_classes, golden_loss_classes,
-    golden_optim_classes, golden_model_classes,
+    golden_image_classes, golden_layer_classes, golden_loss_classes,   golden_optim_classes,
+    golden_model_classes, golden_fusion_classes, golden_shapes_classes,
 };
 
 static const struct golden_class *find_class(const struct golden_case *c)

@@ -66,6 +66,7 @@ struct layer {
     struct layer_var vars[LAYER_VARS_MAX];
     double flops;    /* of one sample, forward; a multiply-add is two */
     bool is_view;    /* the output is the input's memory: no calls */
+    bool is_same;    /* a view that a loss sees through, as Keras's passes its input on */
     bool is_idle;    /* outside of training likewise */
     bool needs_x;    /* backward reads x */
     bool needs_y;    /* backward reads y */
