@@ -18,6 +18,7 @@ enum {
     SLABS_MIN = 2,
     SLABS_MAX = 64,
     CONVICTED_MAX = 100,
+    IDLE_SHARE = 50,
     JOB_TEXT_MAX = 8 << 20
 };
 
@@ -556,20 +557,28 @@ void run_write(const struct run *run, struct doc *list, struct arena *arena)
 }
 
 /* Silent and idle for so long means hung (stopped, or waiting for what never comes); a long
- * computation uses the processor. */
+ * computation uses the processor. Threads that only look around use less than IDLE_SHARE of it. */
 void run_watch(struct run *run)
 {
     int64_t limit_us = run->daemon->settings->hang_seconds * 1000000;
+    int64_t now_us = clock_us();
     if (run->trainer == NULL || limit_us == 0) {
         return;
     }
-    int64_t ticks = process_ticks(run->trainer);
-    int64_t now_us = clock_us();
-    if (ticks != run->ticks || run->ticks_us < run->trainer->heard_us) {
-        run->ticks = ticks;
+    if (run->ticks < 0 || run->ticks_us < run->trainer->heard_us) {
+        run->ticks = process_ticks(run->trainer);
         run->ticks_us = now_us;
-    } else if (now_us - run->ticks_us > limit_us && now_us - run->trainer->heard_us > limit_us) {
+        return;
+    }
+    if (now_us - run->ticks_us < limit_us) {
+        return;
+    }
+    int64_t ticks = process_ticks(run->trainer);
+    int64_t used_us = (ticks - run->ticks) * (1000000 / sysconf(_SC_CLK_TCK));
+    if (used_us * IDLE_SHARE < now_us - run->ticks_us) {
         journal_log(run->job, LOG_LEVEL_WARNING, "the trainer hangs and is killed (hang_seconds)");
         process_kill(run->trainer, PROCESS_WATCHDOG);
     }
+    run->ticks = ticks;
+    run->ticks_us = now_us;
 }

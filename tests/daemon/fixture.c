@@ -108,12 +108,14 @@ pid_t fixture_spawn(struct fixture *fixture)
     char program[TEST_PATH];
     char state[TEST_PATH + 16];
     char run[TEST_PATH + 16];
-    char libexec[TEST_PATH + 16];
+    char libexec[TEST_PATH + 32];
     char log[TEST_PATH];
     test_path(program, "%s/daemon/millraced", test_build_root());
     snprintf(state, sizeof(state), "--state-dir=%s", fixture->state_dir);
     snprintf(run, sizeof(run), "--run-dir=%s/r", fixture->dir);
-    snprintf(libexec, sizeof(libexec), "--libexec-dir=%s/x", fixture->dir);
+    snprintf(libexec, sizeof(libexec), "--libexec-dir=%s/%s",
+             fixture->real_children ? test_build_root() : fixture->dir,
+             fixture->real_children ? "daemon" : "x");
     test_path(log, "%s/log", fixture->dir);
     const char *argv[FIXTURE_ARGS_MAX + 6] = {program, state, run, libexec};
     for (int i = 0; i < fixture->n_args; i++) {

@@ -20,7 +20,8 @@ struct fixture {
     const char *args[FIXTURE_ARGS_MAX];
     int n_args;
     char url[128];
-    int http_ms; /* patience with an answer; 0 = 10 s */
+    bool real_children; /* of the build, not the pretended ones */
+    int http_ms;        /* patience with an answer; 0 = 10 s */
     pid_t pid;
     struct sock_context *context;
     struct sock *sock;
