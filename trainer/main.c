@@ -5,6 +5,7 @@
 
 #include "trainer/ledger.h"
 #include "trainer/modes.h"
+#include "trainer/reference.h"
 
 static const struct {
     const char *name;
@@ -18,13 +19,15 @@ enum { START_MS = 30000 };
 
 struct main_options {
     bool help, version, summary;
-    const char *ledger;
+    const char *ledger, *reference;
 };
 static const struct opt main_rows[] = {
     OPT_BOOL_ROW(main_options, help, false, "Prints this."),
     OPT_BOOL_ROW(main_options, version, false, "Prints the version."),
     OPT_BOOL_ROW(main_options, summary, false,
                  "Reads a job or a model as JSON and prints its layers as JSON."),
+    OPT_STR_ROW(main_options, reference, NULL,
+                "Prints a page of docs/reference: a name, or 'list'.", .flags = OPT_NULLABLE),
     OPT_STR_ROW(main_options, ledger, NULL, "Prints a ledger file as JSON lines.",
                 .flags = OPT_NULLABLE),
     OPT_END_ROW,
@@ -87,6 +90,17 @@ static int print_help(void)
     return 0;
 }
 
+static int print_reference(const char *page, struct err *err)
+{
+    struct buf text = {0};
+    int rc = reference_write(page, &text, err);
+    if (rc == 0) {
+        fputs(text.data, stdout);
+    }
+    buf_fini(&text);
+    return rc;
+}
+
 /* --name or --name=VALUE, each a row above. */
 static int read_options(int argc, char **argv, struct main_options *options, struct arena *arena,
                         struct err *err)
@@ -129,6 +143,8 @@ int main(int argc, char **argv)
         printf("millrace-trainer %s\n", MILLRACE_VERSION);
     } else if (options.summary) {
         rc = check_summary(&err) < 0 ? complain(&err) : 0;
+    } else if (options.reference != NULL) {
+        rc = print_reference(options.reference, &err) < 0 ? complain(&err) : 0;
     } else if (options.ledger != NULL) {
         rc = ledger_print(options.ledger, &err) < 0 ? complain(&err) : 0;
     }
