@@ -13,7 +13,7 @@ static const size_t load_floor = (size_t)64 << 20;
 static int load_tensor(const struct model_tensor *to, const struct keras_file *file,
                        struct err *err)
 {
-    const struct keras_tensor *from = keras_file_find(file, to->h5_path);
+    const struct keras_tensor *from = keras_file_weight(file, to->h5_path, to->h5_name);
     if (from == NULL) {
         return err_set_at(err, ERR_MISSING, to->h5_path, "the file has no tensor for '%s'",
                           to->path);

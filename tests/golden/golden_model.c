@@ -32,7 +32,7 @@ static int take_weights(struct model *model, const struct keras_file *file, stru
     const struct model_tensor *tensors = model_tensors(model, &n);
     for (int i = 0; i < n; i++) {
         const struct model_tensor *t = &tensors[i];
-        const struct keras_tensor *from = keras_file_find(file, t->h5_path);
+        const struct keras_tensor *from = keras_file_weight(file, t->h5_path, t->h5_name);
         size_t bytes;
         if (strncmp(t->h5_path, "optimizer/", 10) == 0) {
             continue;
@@ -266,39 +266,64 @@ static enum golden_verdict run_training(struct golden_case *c)
     return good ? GOLDEN_PASSED : GOLDEN_FAILED;
 }
 
-static enum golden_verdict run_file(struct golden_case *c)
+/* The model that a file describes (`config`: of another file, for weights alone), with its weights,
+ * predicts. */
+static enum golden_verdict run_one_file(struct golden_case *c, const char *name,
+                                        const struct tensor *x, const struct doc **config)
 {
     struct keras_file file;
     struct err err = {0};
-    struct tensor x;
-    struct training t = {0};
-    const char *name = doc_str(doc_get(c->doc, "files"), "keras", NULL);
-    const struct doc *input = doc_get(c->doc, "input");
-    if (name == NULL || input == NULL || doc_get(input, "dtype") == NULL ||
-        golden_array(c, input, &x, &err) < 0) {
-        return golden_skip(c, "several inputs, or texts");
-    }
+    struct training t = {.holdout = x};
     if (load_keras(c, name, &file, &err) < 0) {
         return golden_refused(c, &err);
     }
-    struct model_input in = input_of("x", &x);
-    struct model_options options = {.model = file.config,
+    *config = file.config != NULL ? file.config : *config;
+    if (*config == NULL || x->shape.rank < 1) {
+        return golden_fail(c, "%s: no config, or no batch", name);
+    }
+    struct model_input in = input_of("x", x);
+    struct model_options options = {.model = *config,
                                     .inputs = &in,
                                     .n_inputs = 1,
-                                    .batch_rows = row_count(&x),
+                                    .batch_rows = row_count(x),
                                     .backend = c->backend,
                                     .threads = 1};
     int r = model_compile(&options, c->arena, &t.model, &err);
     if (r == ERR_UNSUPPORTED || r == ERR_UNKNOWN) {
-        return golden_skip(c, "%s", err.text);
+        return golden_skip(c, "%s: %s", name, err.text);
     }
-    t.holdout = &x;
     r = r < 0 ? r : take_weights(t.model, &file, &err);
-    enum golden_verdict verdict = r < 0                     ? golden_refused(c, &err)
-                                  : check_prediction(c, &t) ? GOLDEN_PASSED
-                                                            : GOLDEN_FAILED;
+    enum golden_verdict verdict = GOLDEN_FAILED;
+    if (r < 0) {
+        verdict = golden_fail(c, "%s: %s", name, err.text);
+    } else if (check_prediction(c, &t)) {
+        verdict = GOLDEN_PASSED;
+    } else {
+        size_t used = strlen(c->message);
+        (void)snprintf(c->message + used, sizeof c->message - used, " (%s)", name);
+    }
     model_destroy(t.model);
     return verdict;
+}
+
+static enum golden_verdict run_file(struct golden_case *c)
+{
+    static const char *const kinds[] = {"keras", "weights_h5", "legacy_h5"};
+    const struct doc *files = doc_get(c->doc, "files"), *input = doc_get(c->doc, "input"),
+                     *config = NULL;
+    struct tensor x;
+    struct err err = {0};
+    int r = input != NULL && doc_get(input, "dtype") != NULL ? golden_array(c, input, &x, &err)
+                                                             : ERR_UNSUPPORTED;
+    if (r == ERR_UNSUPPORTED) {
+        return golden_skip(c, "several inputs, or texts");
+    }
+    enum golden_verdict verdict = r < 0 ? golden_fail(c, "input: %s", err.text) : GOLDEN_PASSED;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && verdict == GOLDEN_PASSED; i++) {
+        const char *name = doc_str(files, kinds[i], NULL);
+        verdict = name != NULL ? run_one_file(c, name, &x, &config) : verdict;
+    }
+    return config != NULL || verdict != GOLDEN_PASSED ? verdict : golden_fail(c, "no file");
 }
 
 const struct golden_class golden_model_classes[] = {

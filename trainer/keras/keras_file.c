@@ -219,3 +219,19 @@ const struct keras_tensor *keras_file_find(const struct keras_file *file, const 
     }
     return NULL;
 }
+
+const struct keras_tensor *keras_file_weight(const struct keras_file *file, const char *path, const char *layer)
+{
+    const char *slash = strrchr(path, '/');
+    int64_t left = -1;
+    if (!file->legacy || layer == NULL || slash == NULL || !doc_parse_int(slash + 1, &left)) {
+        return keras_file_find(file, path);
+    }
+    for (int i = 0; i < file->n_tensors; i++) {
+        const char *name = file->tensors[i].name;
+        if (name != NULL && strcmp(name, layer) == 0 && left-- == 0) {
+            return &file->tensors[i];
+        }
+    }
+    return NULL;
+}

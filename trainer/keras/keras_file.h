@@ -40,5 +40,7 @@ int keras_file_save(int dir_fd, const char *name, const struct doc *config, cons
 int keras_file_load(int fd, size_t max_bytes, struct arena *arena, struct keras_file *ret, struct err *err);
 /* The tensor at an HDF5 path, or NULL. */
 const struct keras_tensor *keras_file_find(const struct keras_file *file, const char *path);
+/* The tensor "layers/.../vars/N" of a layer; in a legacy file the layer's N-th weight, whatever its path says. Or NULL. */
+const struct keras_tensor *keras_file_weight(const struct keras_file *file, const char *path, const char *layer);
 
 #endif
