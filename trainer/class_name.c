@@ -132,12 +132,9 @@ void class_name_write(const struct opt *table, const void *ctx, struct doc *map,
     opt_write(table, ctx, true, all, arena);
     for (const struct opt *row = table; row->type != OPT_END; row++) {
         const struct doc *value = doc_get(all, row->name);
-        if (row->flags & OPT_IGNORED) {
-            continue;
-        }
-        if ((row->flags & OPT_NULLABLE) && (!value || is_none(row, ctx))) {
-            doc_set_null(doc_put(map, arena, row->name));
-        } else if (value) {
+        bool none = !value || ((row->flags & OPT_NULLABLE) && is_none(row, ctx));
+        /* What is left out takes the constructor's default. */
+        if (!none && !(row->flags & OPT_IGNORED)) {
             doc_copy(doc_put(map, arena, row->name), arena, value);
         }
     }
