@@ -1,6 +1,8 @@
 /* resize_kernel - the two passes of resize, compiled twice: for any x86-64 and with AVX2. Element
- * by element the same operations in the same order, so both give the same bits. No include guard on
- * purpose. */
+ * by element the same operations in the same order, so both give the same bits. */
+#ifndef PIPELINE_IMAGE_RESIZE_KERNEL_H
+#define PIPELINE_IMAGE_RESIZE_KERNEL_H
+
 #include <stdint.h>
 
 /* out[j] = sum over taps of weights[t] * rows[t * stride + j] */
@@ -50,3 +52,5 @@ static void round_bytes(const float *in, int64_t n, uint8_t *out)
         out[j] = (uint8_t)(int32_t)v;
     }
 }
+
+#endif
