@@ -212,9 +212,99 @@ bool affine_has_avx2(const struct affine *affine, const struct affine_image *ima
            (channels == 1 || channels == 3 || channels == 4) && n >= 4 && n <= INT32_MAX / 4;
 }
 
+/* ---- mirrors: every pixel of the result is a pixel, so none is weighed -------------------------
+ */
+
+struct mirror {
+    bool across, down;
+};
+
+static bool is_turn(float slope, float start, int64_t n, bool *ret)
+{
+    *ret = slope < 0;
+    return fabsf(slope) - 1 == 0 && start - (*ret ? (float)(n - 1) : 0.0f) == 0;
+}
+
+/* With weights 1 and 0 bytes give the same; a float that is not finite beside a pixel would not. */
+static bool is_mirror(const struct affine *affine, const struct affine_image *image,
+                      struct mirror *ret)
+{
+    const float *m = affine->m;
+    return (affine->interpolation == AFFINE_NEAREST || image->dtype == DTYPE_U8) && m[1] == 0 &&
+           m[3] == 0 && m[6] == 0 && m[7] == 0 && is_turn(m[0], m[2], image->width, &ret->across) &&
+           is_turn(m[4], m[5], image->height, &ret->down);
+}
+
+static inline __attribute__((always_inline)) void mirror_row(const struct affine *affine,
+                                                             const struct affine_image *image,
+                                                             int64_t row, int64_t channels,
+                                                             bool across, float *out)
+{
+    const int64_t width = image->width, begin = row * width * channels;
+    for (int64_t x = 0; x < width; x++) {
+        const int64_t from = begin + (across ? width - 1 - x : x) * channels;
+        for (int64_t c = 0; c < channels; c++) {
+            const float v = read_at(image, from + c);
+            out[x * channels + c] =
+                affine->factor != NULL ? v * affine->factor[c] + affine->term[c] : v;
+        }
+    }
+}
+
+/* One factor for all channels and no turn: a row is a run of numbers. */
+static void straight_row(const struct affine_image *image, int64_t row, float factor, float term,
+                         float *out)
+{
+    const int64_t n = image->width * image->channels;
+    if (image->dtype == DTYPE_U8) {
+        const unsigned char *in = (const unsigned char *)image->data + row * n;
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = (float)in[i] * factor + term;
+        }
+    } else {
+        const float *in = (const float *)image->data + row * n;
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = in[i] * factor + term;
+        }
+    }
+}
+
+static bool has_one_factor(const struct affine *affine, int64_t channels)
+{
+    for (int64_t c = 1; affine->factor != NULL && c < channels; c++) {
+        if (memcmp(&affine->factor[c], &affine->factor[0], sizeof *affine->factor) != 0 ||
+            memcmp(&affine->term[c], &affine->term[0], sizeof *affine->term) != 0) {
+            return false;
+        }
+    }
+    return affine->factor != NULL;
+}
+
+static void run_mirror(const struct affine *affine, const struct affine_image *image,
+                       const struct mirror *mirror, float *out)
+{
+    const int64_t channels = image->channels, stride = image->width * channels;
+    const bool is_straight = !mirror->across && has_one_factor(affine, channels);
+    for (int64_t y = 0; y < image->height; y++, out += stride) {
+        const int64_t row = mirror->down ? image->height - 1 - y : y;
+        if (is_straight) {
+            straight_row(image, row, affine->factor[0], affine->term[0], out);
+        } else if (channels == 1) {
+            mirror_row(affine, image, row, 1, mirror->across, out);
+        } else if (channels == 3) {
+            mirror_row(affine, image, row, 3, mirror->across, out);
+        } else {
+            mirror_row(affine, image, row, channels, mirror->across, out);
+        }
+    }
+}
+
 void affine_run(const struct affine *affine, const struct affine_image *image, float *out)
 {
-    if (affine_has_avx2(affine, image)) {
+    struct mirror mirror;
+    if (is_mirror(affine, image, &mirror)) {
+        run_mirror(affine, image, &mirror, out);
+    } else if (affine_has_avx2(affine, image)) {
         affine_run_avx2(affine, image, out);
     } else {
         affine_run_c(affine, image, out);

@@ -15,7 +15,8 @@ struct span {
 struct source {
     const unsigned char *bytes;
     const float *floats;
-    __m256i end; /* last byte offset where four bytes can be read */
+    __m256i end;      /* last byte offset where four bytes can be read */
+    __m256i pair_end; /* the same for eight */
     __m256 fill_value;
 };
 struct corner { /* offsets of eight pixels in elements, and which of them are outside */
@@ -123,14 +124,86 @@ INLINE __m256 channel_of(const struct source *s, const struct corner *c, __m256i
     return constant ? _mm256_blendv_ps(v, s->fill_value, c->outside) : v;
 }
 
+/* Eight bytes at each of two offsets. */
+INLINE __m128i eight_at(const unsigned char *bytes, int32_t a, int32_t b)
+{
+    const __m128d low = _mm_load_sd((const double *)(const void *)(bytes + a));
+    return _mm_castpd_si128(_mm_loadh_pd(low, (const double *)(const void *)(bytes + b)));
+}
+
+/* Eight pixels and their right neighbours, which lie beside them: half the reads of a gather, and
+ * plain ones. A neighbour beyond the row's end is rubbish that has the weight 0. */
+INLINE void read_pairs(const unsigned char *bytes, __m256i offset, int channels, __m256i *left,
+                       __m256i *right)
+{
+    int32_t at[8] __attribute__((aligned(32)));
+    if (channels == 1) {
+        *left = _mm256_i32gather_epi32((const int *)(const void *)bytes, offset, 1);
+        *right = _mm256_srli_epi32(*left, 8);
+        return;
+    }
+    _mm256_store_si256((__m256i *)(void *)at, offset);
+    const __m256i a =
+        _mm256_set_m128i(eight_at(bytes, at[4], at[5]), eight_at(bytes, at[0], at[1]));
+    const __m256i b =
+        _mm256_set_m128i(eight_at(bytes, at[6], at[7]), eight_at(bytes, at[2], at[3]));
+    const __m256 fa = _mm256_castsi256_ps(a), fb = _mm256_castsi256_ps(b);
+    *left = _mm256_castps_si256(_mm256_shuffle_ps(fa, fb, 0x88));
+    if (channels == 4) {
+        *right = _mm256_castps_si256(_mm256_shuffle_ps(fa, fb, 0xdd));
+    } else {
+        *right = _mm256_castps_si256(
+            _mm256_shuffle_ps(_mm256_castsi256_ps(_mm256_srli_epi64(a, 24)),
+                              _mm256_castsi256_ps(_mm256_srli_epi64(b, 24)), 0x88));
+    }
+}
+
+INLINE bool is_below(__m256i offset, __m256i end)
+{
+    return _mm256_testz_si256(_mm256_cmpgt_epi32(offset, end), _mm256_set1_epi32(-1));
+}
+
+struct weights {
+    __m256 x0, x1, y0, y1;
+};
+
+INLINE __m256 mix(const struct weights *w, __m256 a, __m256 b, __m256 c, __m256 d)
+{
+    const __m256 top = _mm256_add_ps(_mm256_mul_ps(w->x0, a), _mm256_mul_ps(w->x1, b));
+    const __m256 low = _mm256_add_ps(_mm256_mul_ps(w->x0, c), _mm256_mul_ps(w->x1, d));
+    return _mm256_add_ps(_mm256_mul_ps(w->y0, top), _mm256_mul_ps(w->y1, low));
+}
+
+INLINE bool bilinear_pairs(const struct source *s, const struct corner at[4],
+                           const struct weights *w, int channels, bool constant, __m256 out[4])
+{
+    if (!is_below(at[0].offset, s->pair_end) || !is_below(at[2].offset, s->pair_end)) {
+        return false;
+    }
+    if (constant && _mm256_movemask_ps(_mm256_or_ps(_mm256_or_ps(at[0].outside, at[1].outside),
+                                                    _mm256_or_ps(at[2].outside, at[3].outside)))) {
+        return false;
+    }
+    __m256i packed[4];
+    read_pairs(s->bytes, at[0].offset, channels, &packed[0], &packed[1]);
+    read_pairs(s->bytes, at[2].offset, channels, &packed[2], &packed[3]);
+    for (int c = 0; c < channels; c++) {
+        out[c] = mix(w, channel_of(s, at, packed[0], c, true, false),
+                     channel_of(s, at, packed[1], c, true, false),
+                     channel_of(s, at, packed[2], c, true, false),
+                     channel_of(s, at, packed[3], c, true, false));
+    }
+    return true;
+}
+
 INLINE void bilinear(const struct source *s, __m256 y, __m256 x, const struct span *sy,
                      const struct span *sx, int channels, bool bytes, bool constant, __m256 out[4])
 {
     const __m256 one = _mm256_set1_ps(1);
     const __m256 x0 = _mm256_floor_ps(x), y0 = _mm256_floor_ps(y);
     __m256 x1 = _mm256_add_ps(x0, one), y1 = _mm256_add_ps(y0, one);
-    const __m256 wx0 = _mm256_sub_ps(x1, x), wx1 = _mm256_sub_ps(x, x0);
-    const __m256 wy0 = _mm256_sub_ps(y1, y), wy1 = _mm256_sub_ps(y, y0);
+    const struct weights w = {_mm256_sub_ps(x1, x), _mm256_sub_ps(x, x0), _mm256_sub_ps(y1, y),
+                              _mm256_sub_ps(y, y0)};
     if (!constant) {
         x1 = _mm256_min_ps(x1, sx->last);
         y1 = _mm256_min_ps(y1, sy->last);
@@ -139,18 +212,18 @@ INLINE void bilinear(const struct source *s, __m256 y, __m256 x, const struct sp
                                  corner_at(y0, x1, sy, sx, channels, constant),
                                  corner_at(y1, x0, sy, sx, channels, constant),
                                  corner_at(y1, x1, sy, sx, channels, constant)};
+    if (bytes && bilinear_pairs(s, at, &w, channels, constant, out)) {
+        return;
+    }
     __m256i packed[4] = {_mm256_setzero_si256()};
     for (int i = 0; bytes && i < 4; i++) {
         packed[i] = gather_bytes(s, &at[i], channels);
     }
     for (int c = 0; c < channels; c++) {
-        const __m256 top =
-            _mm256_add_ps(_mm256_mul_ps(wx0, channel_of(s, &at[0], packed[0], c, bytes, constant)),
-                          _mm256_mul_ps(wx1, channel_of(s, &at[1], packed[1], c, bytes, constant)));
-        const __m256 low =
-            _mm256_add_ps(_mm256_mul_ps(wx0, channel_of(s, &at[2], packed[2], c, bytes, constant)),
-                          _mm256_mul_ps(wx1, channel_of(s, &at[3], packed[3], c, bytes, constant)));
-        out[c] = _mm256_add_ps(_mm256_mul_ps(wy0, top), _mm256_mul_ps(wy1, low));
+        out[c] = mix(&w, channel_of(s, &at[0], packed[0], c, bytes, constant),
+                     channel_of(s, &at[1], packed[1], c, bytes, constant),
+                     channel_of(s, &at[2], packed[2], c, bytes, constant),
+                     channel_of(s, &at[3], packed[3], c, bytes, constant));
     }
 }
 
@@ -229,6 +302,7 @@ INLINE void image_rows(const struct affine *affine, const struct affine_image *i
         .bytes = image->data,
         .floats = image->data,
         .end = _mm256_set1_epi32((int)(image->height * image->width * channels - 4)),
+        .pair_end = _mm256_set1_epi32((int)(image->height * image->width * channels - 8)),
         .fill_value = _mm256_set1_ps(affine->fill_value),
     };
     const __m256 lane = _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7);

@@ -162,6 +162,39 @@ START_TEST(test_maps)
 }
 END_TEST
 
+/* Mirrors have a way of their own; it gives the bits of the plain code. */
+START_TEST(test_mirrors)
+{
+    enum { W = 13, H = 7 };
+    static const float factor[] = {0.3f, 1.7f, -2, 4}, term[] = {0.1f, -5, 3, 1};
+    static const float same[] = {0.3f, 0.3f, 0.3f, 0.3f}, nought[4];
+    const float *const factors[] = {NULL, factor, same}, *const terms[] = {NULL, term, nought};
+    struct rng rng;
+    float in[W * H * 4], plain[W * H * 4], fast[W * H * 4];
+    rng_init(&rng, 3, 0, 0, 0);
+    for (int round = 0; round < 4 * 4 * 2 * 2 * 3; round++) {
+        const int turn = round % 4, channels = 1 + round / 4 % 4, k = round / 64;
+        const bool bytes = round / 16 % 2;
+        const struct affine_image image = {bytes ? DTYPE_U8 : DTYPE_F32, H, W, channels, in};
+        struct affine affine = {.fill = AFFINE_REFLECT,
+                                .interpolation = round / 32 % 2 ? AFFINE_BILINEAR : AFFINE_NEAREST,
+                                .factor = factors[k],
+                                .term = terms[k]};
+        fill_floats(&rng, in, W * H * 4);
+        if (bytes) {
+            fill_bytes(&rng, (unsigned char *)in, sizeof in);
+        }
+        affine_flip(affine.m, turn & 1, turn & 2, H, W);
+        affine_run_c(&affine, &image, plain);
+        affine_run(&affine, &image, fast);
+        for (int i = 0; i < W * H * channels; i++) {
+            ck_assert_msg(plain[i] == fast[i], "round %d, %d: %g, %g", round, i, (double)plain[i],
+                          (double)fast[i]);
+        }
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("affine");
@@ -169,6 +202,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, test_avx2_equals_plain, 0, 6);
     tcase_add_test(c, test_resize_avx2_equals_plain);
     tcase_add_test(c, test_maps);
+    tcase_add_test(c, test_mirrors);
     suite_add_tcase(suite, c);
     return suite;
 }
