@@ -15,7 +15,7 @@
 
 #include "base/opt.h"
 
-enum stage_kind { STAGE_ORDER, STAGE_MAP, STAGE_BATCH, STAGE_PREFETCH };
+enum stage_kind { STAGE_ORDER, STAGE_MAP, STAGE_BATCH, STAGE_PREFETCH, STAGE_HINT };
 enum stage_flag {
     STAGE_TRAIN_ONLY = 1 << 0,  /* left out of a validation stream that is made from the pipeline */
     STAGE_KEEPS_ORDER = 1 << 1, /* the last element stays the last */

@@ -132,6 +132,7 @@ static int add_stage(struct compile *c, const struct doc *doc)
         c->stream->prefetch = prefetch->buffer_size > 0 ? prefetch->buffer_size : 0;
         return 0;
     }
+    case STAGE_HINT: return 0;
     case STAGE_ORDER: break;
     }
     if (c->want->is_ops_only ||

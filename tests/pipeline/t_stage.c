@@ -212,6 +212,7 @@ START_TEST(test_batches)
         50);
     ck_assert(is_permutation(a, 50) && a[1] == a[0] + 1 && a[9] == a[0] + 9);
     ck_assert_int_eq(samples_of(JOB(""), 0, a), N);
+    ck_assert_int_eq(samples_of(JOB("\"cache\", {\"batch\": 8}, {\"prefetch\": -1}"), 0, a), N);
 }
 END_TEST
 
