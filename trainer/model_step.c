@@ -156,6 +156,10 @@ int model_train_step(struct model *model, const void *const *inputs, const void 
                      const float *sample_weight, int64_t rows, struct err *err)
 {
     int r = check_call(model, true, rows, err);
+    if (r == 0 && sample_weight && model->out_rows != 1) {
+        r = err_set_at(err, ERR_UNSUPPORTED, "sample_weight",
+                       "an output of several rows a sample takes no weights of samples");
+    }
     if (r < 0) {
         return r;
     }

@@ -126,7 +126,8 @@ struct optimizer_desc {
     void (*end)(const void *options, struct optimizer_update *update);
 };
 
-/* beta ^ step and Adam's corrected rate in float32, as Keras computes them: 1 - beta_2 ^ step keeps few digits there. */
+/* beta ^ step and Adam's corrected rate in float32, as Keras computes them: 1 - beta_2 ^ step keeps
+ * few digits there. */
 float optimizer_power(double beta, int64_t step);
 float optimizer_adam_rate(const struct optimizer_update *update, double beta_1, double beta_2);
 
