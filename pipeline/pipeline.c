@@ -187,6 +187,7 @@ void pipeline_destroy(struct pipeline *pipeline)
         }
         stream_buffers_fini(&pipeline->buffers);
         decode_destroy(pipeline->decode);
+        buf_fini(&pipeline->npy);
     }
 }
 

@@ -15,6 +15,7 @@ struct pipeline {
     bool has[PIPELINE_STREAM_MAX_];
     struct stream predict; /* the deterministic part, on the training source */
     struct stream_buffers buffers;
+    struct buf npy;        /* numbers of an array to predict */
     struct decode *decode; /* of files to predict; made when the first comes */
     char id[HASH_ID_TEXT];
 };

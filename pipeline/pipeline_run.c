@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/pipeline_impl.h"
+#include "pipeline/source/npy_file.h"
 
 /* How far on-error: replace looks for a good sample, and every how manieth row of a long chunk is
  * timed. */
@@ -276,12 +277,88 @@ int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stre
     return r;
 }
 
+/* Numbers as the data set's element type, if that holds every one of them. */
+static int to_dtype(struct pipeline *p, struct tensor *x, enum dtype dtype, struct err *err)
+{
+    int64_t n = 0;
+    if (x->dtype == dtype) {
+        return 0;
+    }
+    if (shape_count(&x->shape, &n) < 0 || (dtype != DTYPE_U8 && dtype != DTYPE_F32)) {
+        return err_set(err, ERR_SHAPE, "holds %s, the data set %s", dtype_name(x->dtype),
+                       dtype_name(dtype));
+    }
+    float *v = op_scratch_need(&p->buffers.side[1], (size_t)n * sizeof *v);
+    op_to_floats(x, n, v);
+    if (dtype == DTYPE_U8) {
+        unsigned char *bytes = (unsigned char *)(void *)p->npy.data;
+        for (int64_t i = 0; i < n; i++) {
+            if (!(v[i] >= 0 && v[i] <= 255) || (float)(unsigned char)v[i] < v[i]) {
+                return err_set(err, ERR_RANGE, "number %lld is %g, the data set holds uint8",
+                               (long long)i, (double)v[i]);
+            }
+        }
+        for (int64_t i = 0; i < n; i++) {
+            bytes[i] = (unsigned char)v[i];
+        }
+    } else {
+        buf_clear(&p->npy);
+        buf_put(&p->npy, v, (size_t)n * sizeof *v);
+    }
+    x->data = p->npy.data;
+    x->dtype = dtype;
+    return 0;
+}
+
+/* (1, height, width, channels) and (height, width) of one channel are pictures too. */
+static void fit_rank(struct shape *shape, const struct shape *wanted)
+{
+    if (shape->rank == wanted->rank + 1 && shape->d[0] == 1) {
+        shape->rank--;
+        memmove(shape->d, shape->d + 1, (size_t)shape->rank * sizeof *shape->d);
+    }
+    if (shape->rank == wanted->rank - 1 && wanted->d[wanted->rank - 1] == 1) {
+        shape->d[shape->rank++] = 1;
+    }
+}
+
+static int predict_npy(struct pipeline *p, const void *data, size_t size, void *ret_row,
+                       struct err *err)
+{
+    const struct op_spec *wanted = &p->predict.source->x;
+    struct tensor x;
+    int r = npy_file_read(data, size, &p->npy, &x, err);
+    if (r < 0) {
+        return r;
+    }
+    fit_rank(&x.shape, &wanted->shape);
+    const bool has_channels = x.shape.rank == wanted->shape.rank &&
+                              (x.shape.rank == 0 || x.shape.d[x.shape.rank - 1] ==
+                                                        wanted->shape.d[wanted->shape.rank - 1]);
+    if (!has_channels) {
+        char a[96], b[96];
+        shape_format(&x.shape, a, sizeof a);
+        shape_format(&wanted->shape, b, sizeof b);
+        return err_set(err, ERR_SHAPE, "is %s, the data set's samples are %s", a, b);
+    }
+    for (int i = 0; i < x.shape.rank; i++) {
+        if (x.shape.d[i] < 1) {
+            return err_set(err, ERR_SHAPE, "is empty");
+        }
+    }
+    r = to_dtype(p, &x, wanted->dtype, err);
+    return r < 0 ? r : predict_tensor(p, &p->predict, &x, ret_row, err);
+}
+
 int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t size, void *ret_row,
                           struct err *err)
 {
     struct stream *predict = &pipeline->predict;
     const struct op_spec *x = &predict->source->x;
     struct decode_image image;
+    if (npy_file_is(data, size)) {
+        return predict_npy(pipeline, data, size, ret_row, err);
+    }
     if (x->shape.rank != 3 || x->dtype != DTYPE_U8 || (x->shape.d[2] != 1 && x->shape.d[2] != 3)) {
         return err_set(err, ERR_UNSUPPORTED, "the job was not trained on pictures");
     }

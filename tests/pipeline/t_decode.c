@@ -1,5 +1,5 @@
-/* Every hostile JPEG, PNG and IDX file of shared/hostile: what the manifest says becomes of it,
- * twice the same. */
+/* Every hostile JPEG, PNG, IDX and .npy file of shared/hostile: what the manifest says becomes of
+ * it, twice the same. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "pipeline/image/decode.h"
 #include "pipeline/source/idx_file.h"
+#include "pipeline/source/npy_file.h"
 #include "tests/test.h"
 
 struct verdict {
@@ -51,6 +52,27 @@ static struct verdict decode_idx(const struct buf *file)
     return v;
 }
 
+static struct verdict decode_npy(const struct buf *file)
+{
+    struct verdict v = {0};
+    struct tensor tensor;
+    struct buf storage = {0};
+    v.code = npy_file_read(file->data, file->size, &storage, &tensor, &v.err);
+    if (v.code == 0) {
+        v.shape = tensor.shape;
+        v.hash = hash_fast(storage.data, storage.size, 0);
+    }
+    buf_fini(&storage);
+    return v;
+}
+
+static struct verdict decode(struct decode *decoder, const char *format, const struct buf *file)
+{
+    return strcmp(format, "idx") == 0   ? decode_idx(file)
+           : strcmp(format, "npy") == 0 ? decode_npy(file)
+                                        : decode_image(decoder, file);
+}
+
 /* Returns what is wrong, or NULL. */
 static const char *judge(const struct doc *entry, const struct verdict *v)
 {
@@ -80,7 +102,7 @@ static int run_format(const char *format)
     struct buf text = {0};
     char path[TEST_PATH];
     int n = 0, n_wrong = 0;
-    struct decode *decode = decode_create();
+    struct decode *decoder = decode_create();
     arena_init(&arena);
     test_path(path, "%s/hostile/manifest.json", test_shared());
     ck_assert_int_eq(file_read(AT_FDCWD, path, 64 << 20, &text, NULL), 0);
@@ -96,9 +118,8 @@ static int run_format(const char *format)
         struct buf file = {0};
         test_path(path, "%s/hostile/%s", test_shared(), doc_str(entry, "path", ""));
         ck_assert_int_eq(file_read(AT_FDCWD, path, 64 << 20, &file, NULL), 0);
-        const bool is_idx = strcmp(format, "idx") == 0;
-        const struct verdict a = is_idx ? decode_idx(&file) : decode_image(decode, &file);
-        const struct verdict b = is_idx ? decode_idx(&file) : decode_image(decode, &file);
+        const struct verdict a = decode(decoder, format, &file);
+        const struct verdict b = decode(decoder, format, &file);
         const char *wrong = judge(entry, &a);
         if (a.code != b.code || a.hash != b.hash) {
             wrong = "another answer the second time";
@@ -113,13 +134,13 @@ static int run_format(const char *format)
     ck_assert_int_gt(n, 10);
     buf_fini(&text);
     arena_fini(&arena);
-    decode_destroy(decode);
+    decode_destroy(decoder);
     return n_wrong;
 }
 
 START_TEST(test_hostile)
 {
-    static const char *const formats[] = {"jpeg", "png", "idx"};
+    static const char *const formats[] = {"jpeg", "png", "idx", "npy"};
     TEST_NEED_SHARED(shared);
     (void)shared;
     ck_assert_int_eq(run_format(formats[_i]), 0);
@@ -130,7 +151,7 @@ static Suite *make_suite(void)
 {
     Suite *suite = suite_create("decode");
     TCase *c = tcase_create("decode");
-    tcase_add_loop_test(c, test_hostile, 0, 3);
+    tcase_add_loop_test(c, test_hostile, 0, 4);
     suite_add_tcase(suite, c);
     return suite;
 }

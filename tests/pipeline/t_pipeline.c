@@ -190,6 +190,51 @@ START_TEST(test_small_set)
 }
 END_TEST
 
+/* "\x93NUMPY" 1.0 and a header of 118 bytes in front of the numbers. */
+static size_t make_npy(unsigned char *to, const char *type, const char *shape, const void *data,
+                       size_t bytes)
+{
+    memset(to, ' ', 128);
+    memcpy(to, "\x93NUMPY\x01\x00\x76\x00", 10);
+    const int n = snprintf((char *)to + 10, 118,
+                           "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type, shape);
+    to[10 + n] = ' ';
+    to[127] = '\n';
+    memcpy(to + 128, data, bytes);
+    return 128 + bytes;
+}
+
+START_TEST(test_predict_arrays)
+{
+    unsigned char file[128 + 4 * H * W], bytes[H * W];
+    float floats[H * W], row[H * W];
+    ck_assert_int_eq(
+        fixture_compile(&f,
+                        "{" DATA ", \"pipeline\": [\"shuffle\", {\"map\": [{\"RandomRotation\": "
+                        "{\"factor\": 0.2}}, {\"Rescaling\": {\"scale\": 0.5}}]}]}"),
+        0);
+    for (int i = 0; i < H * W; i++) {
+        bytes[i] = (unsigned char)(i * 3);
+        floats[i] = (float)bytes[i];
+    }
+    static const char *const shapes[] = {"(6, 5)", "(6, 5, 1)", "(1, 6, 5, 1)"};
+    for (int k = 0; k < 6; k++) {
+        const size_t size = k < 3 ? make_npy(file, "|u1", shapes[k], bytes, sizeof bytes)
+                                  : make_npy(file, "<f4", shapes[k - 3], floats, sizeof floats);
+        int r = pipeline_predict_file(f.pipeline, file, size, row, &f.err);
+        ck_assert_msg(r == 0, "%d: %s", k, f.err.text);
+        for (int i = 0; i < H * W; i++) {
+            ck_assert(row[i] == floats[i] * 0.5f);
+        }
+    }
+    size_t size = make_npy(file, "|u1", "(5, 6)", bytes, sizeof bytes);
+    ck_assert_int_eq(pipeline_predict_file(f.pipeline, file, size, row, &f.err), ERR_SHAPE);
+    floats[7] = 0.25f;
+    size = make_npy(file, "<f4", "(6, 5)", floats, sizeof floats);
+    ck_assert_int_eq(pipeline_predict_file(f.pipeline, file, size, row, &f.err), ERR_RANGE);
+}
+END_TEST
+
 static const struct wrong {
     const char *job, *path, *text;
 } wrongs[] = {
@@ -245,6 +290,7 @@ static Suite *make_suite(void)
     tcase_add_test(c, test_skipped_rows);
     tcase_add_test(c, test_batch_scope);
     tcase_add_test(c, test_small_set);
+    tcase_add_test(c, test_predict_arrays);
     tcase_add_loop_test(c, test_wrong_jobs, 0, sizeof wrongs / sizeof wrongs[0]);
     suite_add_tcase(suite, c);
     return suite;
