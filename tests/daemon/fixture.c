@@ -152,15 +152,46 @@ void fixture_connect(struct fixture *fixture)
     ck_assert_msg(test_wait(try_connect, fixture, 10000), "no control socket");
 }
 
-void fixture_start(struct fixture *fixture)
+static void say_hello(struct fixture *fixture)
 {
     const struct msg_hello hello = {
         .protocol_min = MSG_VERSION_MIN, .protocol_max = MSG_VERSION, .program = "test"};
-    fixture->pid = fixture_spawn(fixture);
-    fixture_connect(fixture);
     const struct doc *reply = fixture_ask(fixture, MSG_HELLO, &hello, NULL, 0);
     ck_assert_msg(reply != NULL, "no hello: %s", fixture->err.text);
     snprintf(fixture->url, sizeof(fixture->url), "%s", doc_str(reply, "status_url", ""));
+}
+
+void fixture_start(struct fixture *fixture)
+{
+    fixture->pid = fixture_spawn(fixture);
+    fixture_connect(fixture);
+    say_hello(fixture);
+}
+
+/* Connected, or the process has ended. */
+static bool is_decided(void *arg)
+{
+    struct fixture *fixture = arg;
+    int status = 0;
+    if (waitpid(fixture->pid, &status, WNOHANG) == fixture->pid) {
+        fixture->pid = 0;
+        return true;
+    }
+    return try_connect(fixture);
+}
+
+bool fixture_try_start(struct fixture *fixture)
+{
+    drop_socket(fixture);
+    fixture->context = sock_context_create();
+    fixture->pid = fixture_spawn(fixture);
+    ck_assert(test_wait(is_decided, fixture, 10000));
+    if (fixture->pid == 0) {
+        sock_context_destroy(fixture->context);
+        return false;
+    }
+    say_hello(fixture);
+    return true;
 }
 
 int fixture_end(struct fixture *fixture, int signal_number)

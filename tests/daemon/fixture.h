@@ -42,6 +42,8 @@ void fixture_fill_up(struct fixture *fixture); /* to the last byte */
 void fixture_arg(struct fixture *fixture, const char *arg);
 /* Starts the daemon and says hello. */
 void fixture_start(struct fixture *fixture);
+/* The same, for a daemon that may refuse to start; then it is reaped. */
+bool fixture_try_start(struct fixture *fixture);
 /* Runs it without waiting for hello; log to dir/log. */
 pid_t fixture_spawn(struct fixture *fixture);
 /* Signal and reap; returns the exit status, or minus the signal. */
