@@ -19,6 +19,7 @@ struct reader {
     int depth;
     size_t n_nodes;
     int n_documents;
+    uint32_t line; /* of the last event that has one */
 };
 
 static int fail(struct reader *reader, int code, uint32_t line, const char *text)
@@ -58,8 +59,9 @@ static int check_bytes(struct reader *reader, const char *text, size_t size)
     uint32_t line = 1;
     for (size_t i = 0; i < size;) {
         size_t n = character(p + i, size - i);
+        bool lone = p[i] == '\r' && (i + 1 == size || p[i + 1] != '\n'); /* would shift the lines */
         bool control =
-            (p[i] < 0x20 && p[i] != '\t' && p[i] != '\n' && p[i] != '\r') || p[i] == 0x7F;
+            (p[i] < 0x20 && p[i] != '\t' && p[i] != '\n' && p[i] != '\r') || lone || p[i] == 0x7F;
         if (n == 0 || control) {
             return fail(reader, ERR_SYNTAX, line,
                         n == 0 ? "the text is not UTF-8"
@@ -166,24 +168,29 @@ static int plain(struct reader *reader, struct doc *node, const char *text)
 /* ---- events -------------------------------------------------------------------------------------
  */
 
-static uint32_t line_of(struct fy_event *event)
+/* A value that is not written ("- -") stands where the one before it ended. */
+static uint32_t line_of(struct reader *reader, struct fy_event *event)
 {
     const struct fy_mark *mark = fy_event_start_mark(event);
-    return mark != NULL ? (uint32_t)mark->line + 1 : 0;
+    if (mark != NULL && mark->line >= 0) {
+        reader->line = (uint32_t)mark->line + 1;
+    }
+    return reader->line;
 }
 
 static int check_event(struct reader *reader, struct fy_event *event)
 {
     if (event->type == FYET_ALIAS || fy_event_get_anchor_token(event) != NULL) {
-        return fail(reader, ERR_UNSUPPORTED, line_of(event),
+        return fail(reader, ERR_UNSUPPORTED, line_of(reader, event),
                     "anchors and aliases ('&', '*') are not taken in a job file");
     }
     if (fy_event_get_tag_token(event) != NULL) {
-        return fail(reader, ERR_UNSUPPORTED, line_of(event),
+        return fail(reader, ERR_UNSUPPORTED, line_of(reader, event),
                     "tags ('!') are not taken in a job file");
     }
     if (++reader->n_nodes > YAML_NODES_MAX) {
-        return fail(reader, ERR_LIMIT, line_of(event), "the document has more than 100,000 values");
+        return fail(reader, ERR_LIMIT, line_of(reader, event),
+                    "the document has more than 100,000 values");
     }
     return 0;
 }
@@ -194,13 +201,14 @@ static int scalar_text(struct reader *reader, struct fy_event *event, const char
     struct fy_token *token = fy_event_get_token(event);
     const char *text = token != NULL ? fy_token_get_text(token, &size) : "";
     if (text == NULL) {
-        return fail(reader, ERR_SYNTAX, line_of(event), "the text cannot be read");
+        return fail(reader, ERR_SYNTAX, line_of(reader, event), "the text cannot be read");
     }
     if (size > YAML_TEXT_MAX) {
-        return fail(reader, ERR_LIMIT, line_of(event), "a text is longer than 65,536 bytes");
+        return fail(reader, ERR_LIMIT, line_of(reader, event),
+                    "a text is longer than 65,536 bytes");
     }
     if (memchr(text, '\0', size) != NULL) {
-        return fail(reader, ERR_SYNTAX, line_of(event), "a text may not hold a zero byte");
+        return fail(reader, ERR_SYNTAX, line_of(reader, event), "a text may not hold a zero byte");
     }
     *ret = arena_strndup(reader->arena, text, size);
     return 0;
@@ -216,7 +224,7 @@ static int take_key(struct reader *reader, struct fy_event *event)
 {
     struct level *level = &reader->levels[reader->depth - 1];
     int rc = scalar_text(reader, event, &level->key);
-    level->key_line = line_of(event);
+    level->key_line = line_of(reader, event);
     if (rc == 0 && is_plain(event) && strcmp(level->key, "<<") == 0) {
         rc = fail(reader, ERR_UNSUPPORTED, level->key_line,
                   "merge keys ('<<') are not taken in a job file");
@@ -240,7 +248,8 @@ static struct doc *place(struct reader *reader, struct fy_event *event)
         node = doc_append(level->node, reader->arena, level->key);
         level->key = NULL;
     }
-    node->line = level != NULL && level->node->type == DOC_MAP ? level->key_line : line_of(event);
+    node->line =
+        level != NULL && level->node->type == DOC_MAP ? level->key_line : line_of(reader, event);
     return node;
 }
 
@@ -271,10 +280,11 @@ static int take_scalar(struct reader *reader, struct fy_event *event)
 static int open_level(struct reader *reader, struct fy_event *event, bool map)
 {
     if (wants_key(reader)) {
-        return fail(reader, ERR_UNSUPPORTED, line_of(event), "a key must be a plain text");
+        return fail(reader, ERR_UNSUPPORTED, line_of(reader, event), "a key must be a plain text");
     }
     if (reader->depth == YAML_DEPTH_MAX) {
-        return fail(reader, ERR_LIMIT, line_of(event), "values lie more than 32 levels deep");
+        return fail(reader, ERR_LIMIT, line_of(reader, event),
+                    "values lie more than 32 levels deep");
     }
     struct doc *node = place(reader, event);
     uint32_t line = node->line;
@@ -309,9 +319,9 @@ static int take(struct reader *reader, struct fy_event *event)
     int rc = 0;
     switch (event->type) {
     case FYET_DOCUMENT_START:
-        return ++reader->n_documents > 1
-                   ? fail(reader, ERR_UNSUPPORTED, line_of(event), "a job file holds one document")
-                   : 0;
+        return ++reader->n_documents > 1 ? fail(reader, ERR_UNSUPPORTED, line_of(reader, event),
+                                                "a job file holds one document")
+                                         : 0;
     case FYET_ALIAS: return check_event(reader, event);
     case FYET_SCALAR:
         rc = check_event(reader, event);
@@ -381,7 +391,7 @@ static int parse(struct reader *reader, const char *text, size_t size, bool json
 int yaml_read(const char *text, size_t size, bool json, struct arena *arena, struct doc **ret,
               struct err *err)
 {
-    struct reader reader = {.arena = arena, .err = err};
+    struct reader reader = {.arena = arena, .err = err, .line = 1};
     if (size > YAML_BYTES_MAX) {
         return err_set(err, ERR_LIMIT, "the text is longer than 4 MiB");
     }
