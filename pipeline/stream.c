@@ -18,10 +18,12 @@ struct compile {
     struct op_names op_names;
     int64_t n; /* elements so far */
     bool is_batched;
+    size_t at;         /* of the stage in the list */
     int64_t remainder; /* rows of a short last batch */
 };
 
-static int read_op(struct compile *c, const struct doc *doc, bool exact, struct err *err)
+static int read_op(struct compile *c, const struct doc *doc, const char *path, bool exact,
+                   struct err *err)
 {
     struct stream *s = c->stream;
     if (s->n_ops == STREAM_OPS_MAX) {
@@ -34,6 +36,8 @@ static int read_op(struct compile *c, const struct doc *doc, bool exact, struct 
     }
     op->level = s->n_orders;
     op->exact = exact;
+    op->path = arena_printf(c->arena, "%s[%zu].%s", c->want->path, c->at, path);
+    op->line = (int)doc->line;
     /* Names were counted above, so that an op draws the same with and without random ones before
      * it. */
     if (c->want->is_training || (op->op.desc->flags & OP_RANDOM) == 0) {
@@ -54,9 +58,11 @@ static int add_map(struct compile *c, const struct stage_map *map, bool is_bare)
         ops = &single;
     }
     for (size_t i = 0; i < ops->n; i++) {
-        int r = read_op(c, &ops->items[i], map->exact, c->err);
+        char path[PATH_TEXT];
+        (void)snprintf(path, sizeof path, ops == &single ? "%s" : "%s[%zu]", in, i);
+        int r = read_op(c, &ops->items[i], path, map->exact, c->err);
         if (r < 0) {
-            err_prefix(c->err, ops == &single ? "%s" : "%s[%zu]", in, i);
+            err_prefix(c->err, "%s", path);
             return r;
         }
     }
@@ -149,6 +155,7 @@ static int read_stages(struct compile *c)
         return err_set_at(c->err, ERR_INVALID, c->want->path, "takes a list of stages");
     }
     for (size_t i = 0; stages != NULL && stages->type == DOC_LIST && i < stages->n; i++) {
+        c->at = i;
         int r = add_stage(c, &stages->items[i]);
         if (r < 0) {
             err_prefix(c->err, "%s[%zu]", c->want->path, i);
@@ -228,6 +235,10 @@ static int check_ops(struct stream *s, const struct op_spec *first, struct err *
                                s->ops[i].op.desc->name, text, got,
                                i > 0 ? s->ops[i - 1].op.desc->name : "the data set");
             }
+            if (err != NULL) {
+                err_prefix(err, "%s", s->ops[i].path);
+                err->line = s->ops[i].line;
+            }
             return r;
         }
         spec = s->ops[i].op.out;
@@ -242,7 +253,7 @@ static int find_specs(struct compile *c)
 {
     struct stream *s = c->stream;
     struct op_spec spec = s->source->x;
-    struct err ignored;
+    struct err ignored = {0};
     if (s->source->is_varying) {
         spec.shape.d[0] = spec.shape.d[1] = -1;
         if (check_ops(s, &spec, &ignored) == 0 && is_known(&s->x)) {
@@ -252,7 +263,6 @@ static int find_specs(struct compile *c)
     }
     int r = check_ops(s, &spec, c->err);
     if (r < 0) {
-        err_prefix(c->err, "%s", c->want->path);
         return r;
     }
     if (!is_known(&s->x)) {

@@ -22,6 +22,8 @@ struct stream_op {
     struct op op;
     int level;  /* so many order stages stand before it: whose place its draws are keyed with */
     bool exact; /* not to be fused */
+    const char *path; /* in the job: "pipeline[1].map[0]" */
+    int line;
 };
 struct stream_node { /* one pass over the sample: an op, or several fused */
     const struct stream_op *ops;

@@ -246,7 +246,7 @@ static const struct wrong {
     {"{" DATA ", \"pipeline\": [{\"map\": {\"ops\": [{\"Rescaling\": {\"scale\": \"x\"}}]}}]}",
      "pipeline[0].map.ops[0].Rescaling.scale", "takes"},
     {"{" DATA ", \"pipeline\": [{\"map\": [{\"Rescaling\": {\"scale\": [1, 2]}}]}]}",
-     "pipeline.Rescaling.scale", "the data set"},
+     "pipeline[0].map[0].Rescaling.scale", "the data set"},
     {"{" DATA ", \"pipeline\": [{\"batch\": 0}]}", "pipeline[0].batch.batch_size", "outside"},
     {"{" DATA ", \"pipeline\": [{\"batch\": 4}, {\"batch\": 4}]}", "pipeline[1].batch",
      "batches of batches"},
