@@ -69,6 +69,7 @@ static int read_parts(struct predict *predict, struct err *err)
     setup->has_source = true;
     rc = keras_file_load(fd, (size_t)8 << 30, &setup->arena, &setup->source, err);
     setup->job.compile = NULL;
+    setup->least_rows = PREDICT_ROWS;
     return rc < 0 ? rc : setup_model(setup, err);
 }
 

@@ -171,6 +171,8 @@ int setup_model(struct setup *setup, struct err *err)
     if (options.compile == NULL && setup->has_source) {
         options.compile = doc_get(setup->source.config, "compile_config");
     }
+    options.batch_rows =
+        options.batch_rows < setup->least_rows ? setup->least_rows : options.batch_rows;
     int rc = model_compile(&options, &setup->arena, &setup->model, err);
     if (rc == 0 && setup->has_source) {
         /* The job's own compile section means a new optimizer, as in Keras. */

@@ -26,6 +26,7 @@ struct setup {
     struct model_input inputs[SLAB_FIELDS_MAX];
     struct model_input label;
     int n_inputs;
+    int64_t least_rows; /* of the greatest batch: predictions have a size of their own */
     bool has_source;
     struct keras_file source; /* of "model": what the job starts from */
     struct model *model;

@@ -92,7 +92,9 @@ void harness_plan(struct harness *harness, const struct harness_options *options
     ck_assert_uint_gt(harness->slab_bytes, 0);
     ck_assert_int_eq(
         slab_create(harness->options.n_slabs, harness->slab_bytes, &harness->slab_fd, NULL), 0);
-    harness_new_job(harness);
+    if (!options->same_folder) {
+        harness_new_job(harness);
+    }
 }
 
 void harness_new_job(struct harness *harness)

@@ -29,6 +29,7 @@ struct harness_options {
     bool seed_by_worker; /* negative control: each worker draws from a seed of its own */
     const char *trainer; /* program in the build folder; NULL = the real one */
     uint64_t seed;       /* of the disturbances */
+    bool same_folder; /* harness_plan keeps the job's folder: the job changes, what it did stays */
 };
 
 struct harness_worker {

@@ -29,26 +29,34 @@ static const char job_form[] =
     " \"compile\": {\"optimizer\": {\"SGD\": {\"learning_rate\": %s}}, \"loss\": "
     "\"SparseCategoricalCrossentropy\","
     "  \"metrics\": [\"accuracy\"]},"
-    " \"fit\": {\"epochs\": %d, \"seed\": 4, \"ledger\": \"samples\"},"
-    " \"resources\": {\"workers\": 2, \"backend\": \"blas\", \"threads\": 1}}";
+    " \"fit\": {\"epochs\": %d, \"seed\": 4, \"ledger\": \"samples\", \"on_fingerprint\": \"%s\"},"
+    " \"resources\": {\"workers\": 2, \"backend\": \"%s\", \"threads\": 1}}";
 
 struct fault_job {
     const char *on_error, *op, *rate;
     int units, epochs;
+    const char *backend, *on_fingerprint; /* NULL = blas, pause */
 };
-static const struct fault_job plain = {"fail", "", "0.1", 16, 2};
+static const struct fault_job plain = {"fail", "", "0.1", 16, 2, NULL, NULL};
 
-static void open_job(struct harness *harness, const char *shared, const struct fault_job *job,
+static void plan_job(struct harness *harness, const struct fault_job *job,
                      const struct harness_options *options)
 {
     static char text[JOB_TEXT];
     struct harness_options all = *options;
     snprintf(text, sizeof(text), job_form, job->on_error, job->op, job->units, job->rate,
-             job->epochs);
+             job->epochs, job->on_fingerprint != NULL ? job->on_fingerprint : "pause",
+             job->backend != NULL ? job->backend : "blas");
     all.job = text;
     all.sandbox = true;
-    harness_open(harness, shared);
     harness_plan(harness, &all);
+}
+
+static void open_job(struct harness *harness, const char *shared, const struct fault_job *job,
+                     const struct harness_options *options)
+{
+    harness_open(harness, shared);
+    plan_job(harness, job, options);
 }
 
 static int64_t count_rows(const struct harness *harness);
@@ -125,7 +133,7 @@ START_TEST(test_samples)
     /* The form has one number in it. */
     const char *hole = strstr(c->op, "%d");
     snprintf(op, sizeof(op), "%.*s%d%s", (int)(hole - c->op), c->op, n, hole + 2);
-    struct fault_job job = {c->on_error, op, "0.1", 16, 2};
+    struct fault_job job = {c->on_error, op, "0.1", 16, 2, NULL, NULL};
     open_job(&harness, shared, &job, &(struct harness_options){.workers = 2, .lease_ms = 150});
     struct harness_outcome outcome = *harness_run(&harness);
     printf("# %s: %.2f s, %d workers lost, %d in quarantine (%s)\n", c->name, outcome.seconds,
@@ -147,7 +155,7 @@ START_TEST(test_bad_sample_fails)
     char op[256];
     int n = (int)pick_sample(shared);
     snprintf(op, sizeof(op), ", {\"Fault\": {\"sample\": [%d], \"action\": \"bad\"}}", n);
-    struct fault_job job = {"fail", op, "0.1", 16, 1};
+    struct fault_job job = {"fail", op, "0.1", 16, 1, NULL, NULL};
     open_job(&harness, shared, &job, &(struct harness_options){.workers = 2});
     const struct harness_outcome *outcome = harness_run(&harness);
     ck_assert(outcome->failed);
@@ -167,7 +175,7 @@ START_TEST(test_not_finite)
 {
     TEST_NEED_SHARED(shared);
     static struct harness harness;
-    struct fault_job job = {"fail", "", "1e30", 16, 3};
+    struct fault_job job = {"fail", "", "1e30", 16, 3, NULL, NULL};
     open_job(&harness, shared, &job, &(struct harness_options){.workers = 2});
     const struct harness_outcome *outcome = harness_run(&harness);
     ck_assert(outcome->failed);
@@ -208,7 +216,8 @@ START_TEST(test_stop)
     TEST_NEED_SHARED(shared);
     static struct harness harness;
     static char checkpoint[] = "checkpoint";
-    struct fault_job job = {"fail", ", {\"Sleep\": {\"microseconds\": 1000}}", "0.1", 16, 2};
+    struct fault_job job = {"fail", ", {\"Sleep\": {\"microseconds\": 1000}}", "0.1", 16, 2, NULL,
+                            NULL};
     open_job(&harness, shared, &job, &(struct harness_options){.workers = 2});
     struct harness_outcome want = *harness_run(&harness);
     ck_assert(want.finished);
@@ -239,13 +248,40 @@ START_TEST(test_cancel)
     TEST_NEED_SHARED(shared);
     static struct harness harness;
     static char cancel[] = "cancel";
-    struct fault_job job = {"fail", ", {\"Sleep\": {\"microseconds\": 1000}}", "0.1", 16, 2};
+    struct fault_job job = {"fail", ", {\"Sleep\": {\"microseconds\": 1000}}", "0.1", 16, 2, NULL,
+                            NULL};
     open_job(&harness, shared, &job, &(struct harness_options){.workers = 2});
     harness.hook = stop_hook;
     harness.hook_ctx = cancel;
     const struct harness_outcome *outcome = harness_run(&harness);
     ck_assert(!outcome->finished && !outcome->failed && outcome->status == 0);
     ck_assert_int_eq(outcome->n_checkpoints, 0);
+    harness_close(&harness);
+}
+END_TEST
+
+/* Other kernels give other bits: the run asks before it goes on, or says that it does. */
+START_TEST(test_fingerprint)
+{
+    TEST_NEED_SHARED(shared);
+    static struct harness harness;
+    struct fault_job job = {"fail", ", {\"Sleep\": {\"microseconds\": 500}}", "0.1", 16, 2, NULL,
+                            NULL};
+    open_job(&harness, shared, &job, &(struct harness_options){.workers = 2});
+    harness.hook = stop_hook;
+    ck_assert_int_eq(harness_run(&harness)->n_checkpoints, 1);
+    harness.hook = NULL;
+    job.backend = "ref";
+    plan_job(&harness, &job, &(struct harness_options){.workers = 2, .same_folder = true});
+    struct harness_outcome outcome = *harness_run(&harness);
+    ck_assert(outcome.paused);
+    ck_assert_int_eq(outcome.code, ERR_FINGERPRINT);
+    ck_assert_msg(strstr(outcome.text, "backend") != NULL, "%s", outcome.text);
+    job.on_fingerprint = "continue";
+    plan_job(&harness, &job, &(struct harness_options){.workers = 2, .same_folder = true});
+    outcome = *harness_run(&harness);
+    ck_assert_msg(outcome.finished, "%s", outcome.text);
+    ck_assert_msg(strstr(outcome.log, "going on") != NULL, "%s", outcome.log);
     harness_close(&harness);
 }
 END_TEST
@@ -282,7 +318,8 @@ START_TEST(test_damaged_checkpoint)
     TEST_NEED_SHARED(shared);
     static struct harness harness;
     char path[TEST_PATH];
-    struct fault_job job = {"fail", ", {\"Sleep\": {\"microseconds\": 500}}", "0.1", 16, 4};
+    struct fault_job job = {"fail", ", {\"Sleep\": {\"microseconds\": 500}}", "0.1", 16, 4, NULL,
+                            NULL};
     open_job(&harness, shared, &job, &(struct harness_options){.workers = 2});
     struct harness_outcome want = *harness_run(&harness);
     ck_assert(want.finished);
@@ -315,7 +352,7 @@ START_TEST(test_full_disk)
 {
     TEST_NEED_SHARED(shared);
     static struct harness harness;
-    struct fault_job job = {"fail", "", "0.1", 700, 3}; /* some 2.2 MB a checkpoint */
+    struct fault_job job = {"fail", "", "0.1", 700, 3, NULL, NULL}; /* some 2.2 MB a checkpoint */
     open_job(&harness, shared, &job, &(struct harness_options){.workers = 2});
     struct harness_outcome want = *harness_run(&harness);
     ck_assert_msg(want.finished, "%s", want.text);
@@ -358,6 +395,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_not_finite);
     tcase_add_test(tcase, test_stop);
     tcase_add_test(tcase, test_cancel);
+    tcase_add_test(tcase, test_fingerprint);
     tcase_add_test(tcase, test_damaged_checkpoint);
     tcase_add_test(tcase, test_full_disk);
     suite_add_tcase(suite, tcase);
