@@ -60,5 +60,6 @@ const struct loss_desc loss_binary_crossentropy = {
     .options = options,
     .size = sizeof(struct binary_crossentropy),
     .head = LOSS_HEAD_SIGMOID,
+    .binary = true,
     .run = run,
 };

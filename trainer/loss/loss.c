@@ -147,7 +147,7 @@ static void smooth(const struct loss *loss, float *targets, size_t rows)
 {
     double s = loss->common.label_smoothing;
     if (s > 0.0) {
-        double classes = loss->desc->head == LOSS_HEAD_SIGMOID ? 2.0 : (double)loss->setup.cols;
+        double classes = loss->desc->binary ? 2.0 : (double)loss->setup.cols;
         loss->setup.backend->vec->affine(rows * loss->setup.cols, (float)(1.0 - s),
                                          (float)(s / classes), targets, targets);
     }
@@ -207,6 +207,23 @@ static double reduce(struct loss *loss, const struct loss_args *args, const floa
         return args->rows > 0 ? sum / (double)args->rows : 0.0;
     }
     return divisor != 0.0 ? sum / divisor : 0.0;
+}
+
+void loss_run_means(const struct loss_call *call,
+                    double (*value)(const void *ctx, double p, double t, double *slope),
+                    const void *ctx)
+{
+    for (size_t r = 0; r < call->rows; r++) {
+        double sum = 0.0;
+        for (size_t i = r * call->cols; i < (r + 1) * call->cols; i++) {
+            double slope;
+            sum += value(ctx, (double)call->y_pred[i], (double)call->targets[i], &slope);
+            if (call->grad) {
+                call->grad[i] = (float)(slope * (double)call->scale[r] / (double)call->cols);
+            }
+        }
+        call->values[r] = (float)(sum / (double)call->cols);
+    }
 }
 
 int loss_run(struct loss *loss, const struct loss_args *args, double *ret_value, struct err *err)

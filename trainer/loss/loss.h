@@ -119,9 +119,16 @@ struct loss_desc {
     const struct opt *options;
     size_t size; /* of the options' struct, which begins with LOSS_FIELDS */
     bool sparse; /* labels are class numbers */
+    bool binary; /* labels are 0 or 1, smoothed towards a half */
     enum loss_head head;
     void (*run)(const void *options, const struct loss_call *call);
 };
+
+/* For losses that are the mean over a row of a function of each value: `value` gives it and its
+ * slope. */
+void loss_run_means(const struct loss_call *call,
+                    double (*value)(const void *ctx, double p, double t, double *slope),
+                    const void *ctx);
 
 /* The n-th loss, or NULL. */
 const struct loss_desc *loss_at(size_t n);

@@ -99,8 +99,8 @@ static int make_metric(struct metric *metric, const struct metric_desc *desc, co
     void *options = arena_alloc(arena, desc->size);
     metric->desc = desc;
     metric->options = options;
-    int r = opt_read(desc->options, options, class_name_known(desc->options, map, arena), arena,
-                     err);
+    int r =
+        opt_read(desc->options, options, class_name_known(desc->options, map, arena), arena, err);
     r = r < 0 ? r : check_labels(desc, setup, err);
     if (r < 0) {
         err_prefix(err, "%s", desc->name);
