@@ -180,6 +180,7 @@ static void reap_worker(struct harness *harness, struct harness_worker *worker, 
                 (unsigned)status);
     }
     worker->pid = 0;
+    worker->kill_us = 0;
     harness->outcome.n_lost++;
     tell_trainer(harness, MSG_CHILD_WORKER_GONE, &body);
 }
@@ -215,8 +216,15 @@ static void keep_workers(struct harness *harness)
 static void on_kill(struct harness *harness, const struct msg_child_worker *body)
 {
     for (int i = 0; i < HARNESS_WORKERS_MAX; i++) {
-        if (harness->workers[i].pid != 0 && harness->workers[i].pid == body->pid) {
-            kill((pid_t)body->pid, SIGKILL);
+        struct harness_worker *worker = &harness->workers[i];
+        if (worker->pid == 0 || worker->pid != body->pid) {
+            continue;
+        }
+        if (harness->options.kill_late_ms == 0) {
+            kill(worker->pid, SIGKILL);
+        } else if (worker->kill_us == 0) {
+            worker->kill_us = clock_us() + harness->options.kill_late_ms * 1000LL;
+            worker->continue_us = clock_us() + (int64_t)rng_below(&harness->rng, 80000);
         }
     }
 }
@@ -334,6 +342,10 @@ static void wake_stopped(struct harness *harness, int64_t now)
             worker->continue_us = 0;
             kill(worker->pid, SIGCONT);
         }
+        if (worker->pid != 0 && worker->kill_us != 0 && worker->kill_us <= now) {
+            worker->kill_us = 0;
+            kill(worker->pid, SIGKILL);
+        }
     }
 }
 
@@ -347,10 +359,10 @@ static void disturb(struct harness *harness, int64_t now)
     if (worker->pid == 0) {
         return;
     }
-    if (rng_below(&harness->rng, 2) == 0) {
+    if (harness->options.kill_late_ms == 0 && rng_below(&harness->rng, 2) == 0) {
         kill(worker->pid, SIGKILL);
         harness->outcome.n_kills++;
-    } else if (worker->continue_us == 0) {
+    } else if (worker->continue_us == 0 && worker->kill_us == 0) {
         kill(worker->pid, SIGSTOP);
         worker->continue_us = now + 50000 + (int64_t)rng_below(&harness->rng, 2500000);
         harness->outcome.n_stops++;

@@ -25,6 +25,8 @@ struct harness_options {
     bool sandbox;
     int chaos_ms; /* a random worker is killed or stopped so often; 0 = never */
     int lease_ms;
+    int kill_late_ms; /* chaos only stops; what the trainer has killed wakes once more and dies so
+                         much later */
     double checkpoint_share;
     bool seed_by_worker; /* negative control: each worker draws from a seed of its own */
     const char *trainer; /* program in the build folder; NULL = the real one */
@@ -38,6 +40,7 @@ struct harness_worker {
     int64_t number;
     bool ready;
     int64_t continue_us; /* when a stopped one is continued */
+    int64_t kill_us;     /* when one that the trainer has killed dies, 0 = not asked */
 };
 
 struct harness_outcome {
