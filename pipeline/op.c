@@ -238,9 +238,14 @@ void op_draw(const struct op *op, const struct op_spec *in, const struct op_key 
     if (op->desc->draw != NULL) {
         struct rng rng;
         const uint64_t seed = op->has_seed ? op->seed : key->seed;
-        if ((op->desc->flags & OP_BATCH) != 0) {
+        const bool is_batch = (op->desc->flags & OP_BATCH) != 0;
+        if (is_batch || op->desc->draw_batch != NULL) {
             rng_init(&rng, seed, op->id, key->batch_epoch | RNG_BATCH_SCOPE, key->step);
-        } else {
+        }
+        if (op->desc->draw_batch != NULL) {
+            op->desc->draw_batch(op->ctx, &rng, params);
+        }
+        if (!is_batch) {
             rng_init(&rng, seed, op->id, key->epoch, key->position);
         }
         op->desc->draw(op->ctx, in, &rng, params);

@@ -74,6 +74,9 @@ struct op_desc {
      * NULL: unchanged float32. */
     int (*check)(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err);
     void (*draw)(const void *ctx, const struct op_spec *in, struct rng *rng, float *params);
+    /* For an op that draws some numbers once a sample and some once a batch: the latter, before
+     * `draw`. */
+    void (*draw_batch)(const void *ctx, struct rng *rng, float *params);
     int (*run)(const void *ctx, const float *params, const struct op_key *key,
                const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
                struct err *err);

@@ -411,6 +411,7 @@ const struct golden_class golden_image_classes[] = {
     {"layer", "RandomPosterization", run_layer, false},
     {"layer", "RandomSaturation", run_layer, false},
     {"layer", "RandomShear", run_layer, false},
+    {"layer", "RandomGaussianBlur", run_layer, false},
     {"op", "keras.ops.image.affine_transform", run_affine, false},
     {"op", "tf.image.resize", run_resize, false},
     {NULL, NULL, NULL, false},
