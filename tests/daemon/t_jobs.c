@@ -139,6 +139,64 @@ START_TEST(cancelled_in_check)
 }
 END_TEST
 
+/* Killed while a job is checked: the next daemon checks it again, and a client that asks with the
+ * same key gets the outcome. */
+START_TEST(killed_in_check)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_arg(&f, "--check-seconds=2");
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "d", 2, 100, 1), 2);
+    fixture_submit_only(&f, "{\"check_hangs\": true}");
+    fixture_wait_state(&f, "fake-job-1", "checking");
+    ck_assert_int_eq(fixture_end(&f, SIGKILL), -SIGKILL);
+    fixture_start(&f);
+    const struct doc *job = fixture_wait_state(&f, "fake-job-1", "failed");
+    ck_assert_str_eq(doc_str(job, "error", ""), "timeout");
+    fixture_fini(&f);
+}
+END_TEST
+
+static int count_state(struct fixture *f, const char *state)
+{
+    const struct msg_none none = {.unused = 0};
+    const struct doc *jobs = doc_get(fixture_ask(f, MSG_JOB_LIST, &none, NULL, 0), "jobs");
+    int n = 0;
+    for (size_t i = 0; i < jobs->n; i++) {
+        n += !strcmp(doc_str(doc_at(jobs, i), "state", ""), state);
+    }
+    return n;
+}
+
+/* Two at once, the others wait in the order of their coming. */
+START_TEST(queue)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_arg(&f, "--max-jobs=2");
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "d", 2, 100, 1), 2);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_ptr_nonnull(fixture_submit(&f, NULL, "{\"steps\": 100000}"));
+    }
+    fixture_wait_state(&f, "fake-job-1", "training");
+    fixture_wait_state(&f, "fake-job-2", "training");
+    ck_assert_int_eq(count_state(&f, "training"), 2);
+    ck_assert_int_eq(count_state(&f, "queued"), 2);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_JOB_CANCEL, "fake-job-1"));
+    fixture_wait_state(&f, "fake-job-3", "training");
+    ck_assert_int_eq(count_state(&f, "queued"), 1);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_JOB_PAUSE, "fake-job-4"));
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_JOB_CANCEL, "fake-job-2"));
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_JOB_CANCEL, "fake-job-3"));
+    ck_assert_int_eq(count_state(&f, "paused"), 1);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_JOB_RESUME, "fake-job-4"));
+    fixture_wait_state(&f, "fake-job-4", "training");
+    fixture_fini(&f);
+}
+END_TEST
+
 START_TEST(paused_and_resumed)
 {
     struct fixture f;
@@ -402,6 +460,8 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, refused_jobs);
     tcase_add_test(tcase, dataset_in_use);
     tcase_add_test(tcase, cancelled_in_check);
+    tcase_add_test(tcase, killed_in_check);
+    tcase_add_test(tcase, queue);
     tcase_add_test(tcase, paused_and_resumed);
     tcase_add_test(tcase, space_comes_back);
     tcase_add_test(tcase, trainer_dies);
