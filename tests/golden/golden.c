@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 
-enum { NPY_MAX_BYTES = 256 << 20 };
+enum { NPY_MAX_BYTES = 256 << 20, NUMBERS_MAX = 1 << 26 };
 
 enum golden_verdict golden_fail(struct golden_case *c, const char *format, ...)
 {
@@ -41,8 +41,14 @@ static int read_shape(const struct doc *doc, struct shape *ret, struct err *err)
         return err_set(err, ERR_UNSUPPORTED, "an array without a plain shape");
     }
     *ret = (struct shape){.rank = (int)shape->n};
+    int64_t count = 1;
     for (size_t i = 0; i < shape->n; i++) {
-        ret->d[i] = shape->items[i].i;
+        int64_t size = shape->items[i].type == DOC_INT ? shape->items[i].i : -1;
+        if (size < 0 || size > NUMBERS_MAX || count * size > NUMBERS_MAX) {
+            return err_set(err, ERR_CORRUPT, "an array with an axis that is no size, or too large");
+        }
+        ret->d[i] = size;
+        count *= size > 0 ? size : 1;
     }
     return 0;
 }
@@ -138,6 +144,10 @@ int golden_array(struct golden_case *c, const struct doc *doc, struct tensor *re
         return err_set(err, ERR_CORRUPT, "an array whose data does not fit its shape");
     }
     for (int64_t i = 0; i < n; i++) {
+        if (data->items[i].type == DOC_LIST || data->items[i].type == DOC_MAP ||
+            data->items[i].type == DOC_NULL) {
+            return err_set(err, ERR_CORRUPT, "an array with a value that is no number");
+        }
         store(ret, i, &data->items[i]);
     }
     return 0;

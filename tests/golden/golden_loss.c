@@ -137,6 +137,10 @@ static enum golden_verdict run_metric(struct golden_case *c)
     if (!is_there(c->layer)) {
         return golden_skip(c, "no such metric yet");
     }
+    if (!batches || batches->type != DOC_LIST || batches->n == 0 || !expected ||
+        expected->type != DOC_LIST) {
+        return c->expected_error ? golden_skip(c, "no batches") : golden_fail(c, "no batches");
+    }
     for (size_t i = 0; batches && batches->type == DOC_LIST && i < batches->n; i++) {
         struct tensor y_true, y_pred, weight;
         const struct doc *batch = &batches->items[i];
@@ -156,7 +160,7 @@ static enum golden_verdict run_metric(struct golden_case *c)
         }
         float result = (float)value;
         struct tensor got = {.dtype = DTYPE_F32, .data = &result};
-        const struct doc *want = expected->type == DOC_LIST ? doc_at(expected, i) : NULL;
+        const struct doc *want = doc_at(expected, i);
         if (!want || !golden_compare(c, "result", &got, want, c->rtol, c->atol)) {
             return want ? GOLDEN_FAILED : golden_fail(c, "no expected result %zu", i);
         }

@@ -72,8 +72,11 @@ static const struct doc *compile_doc(struct golden_case *c)
     doc_set_map(compile);
     struct doc *named = doc_put(compile, c->arena, "optimizer");
     doc_set_map(named);
-    doc_copy(doc_put(named, c->arena, doc_str(optimizer, "class", "")), c->arena,
-             doc_get(optimizer, "config"));
+    struct doc *options = doc_put(named, c->arena, doc_str(optimizer, "class", ""));
+    doc_set_map(options);
+    if (doc_get(optimizer, "config") != NULL) {
+        doc_copy(options, c->arena, doc_get(optimizer, "config"));
+    }
     put_loss(c, compile, doc_str(config, "loss", ""));
     return compile;
 }
@@ -225,8 +228,10 @@ static bool check_weights(struct golden_case *c, struct training *t)
                 at = k;
             }
         }
-        if (key == NULL || shape_count(&tensors[i].shape, &count) < 0) {
-            continue;
+        if (key == NULL || shape_count(&tensors[i].shape, &count) < 0 ||
+            !shape_equal(&tensors[i].shape, &final[at].array.shape)) {
+            golden_fail(c, "final weights: no '%s' of that shape", tensors[i].path);
+            return false;
         }
         double atol = doc_float(atols, key, c->atol);
         for (int64_t k = 0; k < count; k++) {
@@ -256,7 +261,10 @@ static enum golden_verdict run_training(struct golden_case *c)
     const struct doc *losses = doc_get(doc_get(doc_get(c->doc, "arrays"), "loss_per_step"), "data");
     const struct doc *atols =
         doc_get(doc_get(doc_get(c->doc, "arrays"), "loss_atol_per_step"), "data");
-    bool good = losses != NULL;
+    bool good = losses != NULL && losses->type == DOC_LIST && losses->n > 0;
+    if (!good) {
+        golden_fail(c, "no losses");
+    }
     for (size_t i = 0; good && i < losses->n; i++) {
         double atol = atols != NULL && i < atols->n ? doc_number(&atols->items[i]) : 1e-5;
         good = check_step(c, &t, (int64_t)i, doc_number(&losses->items[i]), atol);

@@ -71,11 +71,28 @@ static int read_params(struct golden_case *c, struct run *run, struct err *err)
             .path = name, .shape = w.shape, .count = (size_t)count, .w = w.data};
         run->params[run->n].g = arena_array(c->arena, (size_t)count, sizeof(float));
         run->weights[run->n] = run->gradients[run->n];
+        if (run->gradients[run->n].shape.rank < 1) {
+            return err_set(err, ERR_SHAPE, "gradients without steps");
+        }
         run->weights[run->n].data = arena_array(
             c->arena, (size_t)(count * run->gradients[run->n].shape.d[0]), sizeof(float));
         run->n++;
     }
     return 0;
+}
+
+/* Every gradient is its parameter's, once a step. */
+static bool fits(const struct run *run)
+{
+    for (int p = 0; p < run->n; p++) {
+        const struct shape *g = &run->gradients[p].shape;
+        struct shape one = g->rank > 0 ? shape_make(g->rank - 1, g->d + 1) : *g;
+        if (g->rank < 1 || g->d[0] != run->gradients[0].shape.d[0] ||
+            !shape_equal(&one, &run->params[p].shape)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void take_steps(struct run *run)
@@ -168,6 +185,12 @@ static enum golden_verdict run_optimizer(struct golden_case *c)
     }
     if (c->expected_error) {
         return golden_fail(c, "not refused");
+    }
+    if (run.n == 0 && strcmp(c->kind, "accepts") != 0) {
+        return golden_fail(c, "no parameters");
+    }
+    if (!fits(&run)) {
+        return golden_fail(c, "gradients of another shape than the parameters");
     }
     take_steps(&run);
     return compare_weights(c, &run) ? GOLDEN_PASSED : GOLDEN_FAILED;

@@ -9,12 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "tests/golden/golden.h"
 #include "trainer/kernel/kernel.h"
 
-enum { CASE_MAX_BYTES = 256 << 20, CLASSES_MAX = 512, DEPTH_MAX = 16, PATH_BYTES = 4096 };
+enum {
+    CASE_MAX_BYTES = 256 << 20,
+    CLASSES_MAX = 512,
+    DEPTH_MAX = 16,
+    PATH_BYTES = 4096,
+    CASE_MAX_SECONDS = 120
+};
 enum { EXIT_USAGE = 2, EXIT_SKIPPED = 77 };
 
 struct tally {
@@ -31,7 +39,7 @@ struct run {
 };
 
 static const struct golden_class *const families[] = {
-    golden_image_classes, golden_layer_classes, golden_loss_classes,   golden_optim_classes,
+    golden_image_classes, golden_layer_classes,  golden_loss_classes,   golden_optim_classes,
     golden_model_classes, golden_fusion_classes, golden_shapes_classes,
 };
 
@@ -94,6 +102,47 @@ static enum golden_verdict run_on_backends(const struct run *run, const struct g
     return verdict;
 }
 
+struct outcome {
+    enum golden_verdict verdict;
+    char message[sizeof((struct golden_case *)NULL)->message];
+};
+
+static void run_in_child(const struct run *run, struct golden_case *c, int fd)
+{
+    const struct golden_class *class = find_class(c);
+    struct outcome outcome = {.verdict = class != NULL ? run_on_backends(run, class, c)
+                                                       : golden_skip(c, "no such part yet")};
+    memcpy(outcome.message, c->message, sizeof outcome.message);
+    (void)fflush(NULL);
+    _exit(write(fd, &outcome, sizeof outcome) == (ssize_t)sizeof outcome ? 0 : 1);
+}
+
+/* A process of its own: a case that crashes fails, and the others go on. */
+static enum golden_verdict run_apart(const struct run *run, struct golden_case *c)
+{
+    struct outcome outcome;
+    int fds[2], status = 0;
+    (void)fflush(NULL);
+    pid_t pid = pipe(fds) == 0 ? fork() : -1;
+    if (pid < 0) {
+        return golden_fail(c, "no process for the case");
+    }
+    if (pid == 0) {
+        (void)close(fds[0]);
+        (void)alarm(CASE_MAX_SECONDS);
+        run_in_child(run, c, fds[1]);
+    }
+    (void)close(fds[1]);
+    bool whole = read(fds[0], &outcome, sizeof outcome) == (ssize_t)sizeof outcome;
+    (void)close(fds[0]);
+    if (waitpid(pid, &status, 0) != pid || !whole) {
+        return golden_fail(c, "it ended by %s %d", WIFSIGNALED(status) ? "signal" : "status",
+                           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    }
+    memcpy(c->message, outcome.message, sizeof outcome.message);
+    return outcome.verdict;
+}
+
 static void run_case(struct run *run, const char *folder, const struct doc *doc,
                      struct arena *arena)
 {
@@ -113,9 +162,7 @@ static void run_case(struct run *run, const char *folder, const struct doc *doc,
     if (run->only != NULL && strstr(c.name, run->only) == NULL) {
         return;
     }
-    const struct golden_class *class = find_class(&c);
-    enum golden_verdict verdict =
-        class != NULL ? run_on_backends(run, class, &c) : golden_skip(&c, "no such part yet");
+    enum golden_verdict verdict = run_apart(run, &c);
     static const char *const words[] = {"passed", "FAILED", "skipped"};
     if (verdict != GOLDEN_PASSED || run->verbose) {
         printf("%s  %s  (%s %s): %s\n", words[verdict], c.name, c.kind, c.layer, c.message);
