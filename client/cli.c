@@ -326,9 +326,20 @@ static int run_program(const char *text, struct arena *arena, struct err *err)
     return 0;
 }
 
+/* `millrace --json list` is `millrace list --json`: words that begin with a dash go behind a command. */
+static void options_last(int argc, char **argv)
+{
+    for (int moved = 1; moved < argc && argv[1][0] == '-'; moved++) {
+        char *first = argv[1];
+        memmove(&argv[1], &argv[2], (size_t)(argc - 2) * sizeof *argv);
+        argv[argc - 1] = first;
+    }
+}
+
 static int run_command_line(struct cli *cli, int argc, char **argv, struct err *err)
 {
     int used = 0;
+    options_last(argc, argv);
     if (argc < 2 || argv[1][0] == '-') {
         return run_program(argc < 2 ? "--help" : argv[1], &cli->arena, err);
     }

@@ -120,6 +120,8 @@ int put_list_read(const char *path, struct arena *arena, struct put_list *ret, s
     int rc = walk_folder(&walk, fd, "", 0, err);
     if (rc == 0) {
         qsort(ret->files, ret->n, sizeof(*ret->files), by_path);
+    } else if (err != NULL && err->path[0] == '\0') {
+        err_prefix(err, "%s", path); /* the folder itself */
     }
     return rc;
 }
