@@ -45,6 +45,9 @@ enum golden_verdict golden_skip(struct golden_case *c, const char *format, ...) 
  * ERR_UNSUPPORTED on the class itself is told by the family), else failed. */
 enum golden_verdict golden_refused(struct golden_case *c, const struct err *err);
 
+/* The layer as an operation of the pipeline. */
+enum golden_verdict golden_image_layer(struct golden_case *c);
+
 /* The families, a file each; each ends with a NULL kind. */
 extern const struct golden_class golden_image_classes[];
 extern const struct golden_class golden_layer_classes[];

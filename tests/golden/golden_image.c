@@ -89,7 +89,7 @@ static int run_images(struct golden_case *c, struct op *op, const struct images 
     return r;
 }
 
-static enum golden_verdict run_layer(struct golden_case *c)
+enum golden_verdict golden_image_layer(struct golden_case *c)
 {
     struct op op;
     struct images in;
@@ -397,21 +397,21 @@ const struct golden_class golden_image_classes[] = {
     {"augment", NULL, run_augment, false},
     {"distribution", NULL, run_distribution, false},
     {"accepts", "RandomFlip", run_accepts, false},
-    {"layer", "RandomRotation", run_layer, false},
-    {"layer", "RandomTranslation", run_layer, false},
-    {"layer", "RandomZoom", run_layer, false},
-    {"layer", "RandomFlip", run_layer, false},
-    {"layer", "Resizing", run_layer, false},
-    {"layer", "CenterCrop", run_layer, false},
-    {"layer", "AutoContrast", run_layer, false},
-    {"layer", "RandomBrightness", run_layer, false},
-    {"layer", "RandomContrast", run_layer, false},
-    {"layer", "RandomGrayscale", run_layer, false},
-    {"layer", "RandomHue", run_layer, false},
-    {"layer", "RandomPosterization", run_layer, false},
-    {"layer", "RandomSaturation", run_layer, false},
-    {"layer", "RandomShear", run_layer, false},
-    {"layer", "RandomGaussianBlur", run_layer, false},
+    {"layer", "RandomRotation", golden_image_layer, false},
+    {"layer", "RandomTranslation", golden_image_layer, false},
+    {"layer", "RandomZoom", golden_image_layer, false},
+    {"layer", "RandomFlip", golden_image_layer, false},
+    {"layer", "Resizing", golden_image_layer, false},
+    {"layer", "CenterCrop", golden_image_layer, false},
+    {"layer", "AutoContrast", golden_image_layer, false},
+    {"layer", "RandomBrightness", golden_image_layer, false},
+    {"layer", "RandomContrast", golden_image_layer, false},
+    {"layer", "RandomGrayscale", golden_image_layer, false},
+    {"layer", "RandomHue", golden_image_layer, false},
+    {"layer", "RandomPosterization", golden_image_layer, false},
+    {"layer", "RandomSaturation", golden_image_layer, false},
+    {"layer", "RandomShear", golden_image_layer, false},
+    {"layer", "RandomGaussianBlur", golden_image_layer, false},
     {"op", "keras.ops.image.affine_transform", run_affine, false},
     {"op", "tf.image.resize", run_resize, false},
     {NULL, NULL, NULL, false},

@@ -265,6 +265,20 @@ static enum golden_verdict run_layer(struct golden_case *c)
     return run_named(c, c->layer, doc_get(c->doc, "config"));
 }
 
+/* As a layer of a model, and as an operation of the pipeline where that takes the options: given
+ * numbers, of the last axis. */
+static enum golden_verdict run_both(struct golden_case *c)
+{
+    const struct doc *config = doc_get(c->doc, "config");
+    const struct doc *axis = doc_get(config, "axis");
+    bool is_last = axis == NULL || (axis->type == DOC_INT && axis->i == -1);
+    bool is_given = strcmp(c->layer, "Rescaling") == 0 || doc_get(config, "mean") != NULL;
+    enum golden_verdict verdict = run_layer(c);
+    return verdict == GOLDEN_PASSED && is_last && is_given && !c->expected_error
+               ? golden_image_layer(c)
+               : verdict;
+}
+
 static enum golden_verdict run_gelu(struct golden_case *c)
 {
     struct doc *config = doc_new(c->arena);
@@ -353,8 +367,8 @@ const struct golden_class golden_layer_classes[] = {
     {"layer", "Flatten", run_layer, true},
     {"layer", "GlobalAveragePooling2D", run_layer, true},
     {"layer", "MaxPooling2D", run_layer, true},
-    {"layer", "Normalization", run_layer, true},
-    {"layer", "Rescaling", run_layer, true},
+    {"layer", "Normalization", run_both, true},
+    {"layer", "Rescaling", run_both, true},
     {"layer", "ReLU", run_layer, true},
     {"layer", "Softmax", run_layer, true},
     {"accepts", "Add", run_layer, true},
@@ -374,5 +388,6 @@ const struct golden_class golden_layer_classes[] = {
     {"layer", "Subtract", run_layer, true},
     {"layer", "UpSampling2D", run_layer, true},
     {"layer", "ZeroPadding2D", run_layer, true},
+    {"layer", NULL, run_layer, true},
     {NULL, NULL, NULL, false},
 };
