@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/rng.h"
+#include "proto/sock.h"
 #include "tests/client/live.h"
 
 enum { SIDE = 12, SAMPLES = 40, CLASSES = 3 };
@@ -455,6 +456,35 @@ START_TEST(refuses_a_second_daemon)
 }
 END_TEST
 
+/* A client that only speaks a later protocol is told which one is spoken here. */
+START_TEST(refuses_another_protocol)
+{
+    const struct msg_hello hello = {
+        .protocol_min = 99, .protocol_max = 100, .program = "millrace 9.9"};
+    char address[TEST_PATH + 32];
+    struct sock *sock = NULL;
+    struct msg msg = {.id = 0};
+    struct arena arena;
+    struct err err = {0};
+    live_daemon(&live, NULL);
+    arena_init(&arena);
+    struct sock_context *context = sock_context_create();
+    (void)snprintf(address, sizeof(address), "ipc://%s/control.sock", live.run_dir);
+    ck_assert_msg(sock_open_dealer(context, address, NULL, &sock, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(sock_send(sock, NULL, MSG_HELLO, 1, &hello, NULL, 0, &err), 0);
+    ck_assert_int_ne(sock_poll(sock, NULL, 0, 60000), 0);
+    ck_assert_msg(sock_recv(sock, NULL, &arena, &msg, NULL, NULL, NULL, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(msg.type, MSG_ERROR);
+    const struct msg_error *error = msg.body;
+    ck_assert_int_eq(error->code, ERR_VERSION);
+    ck_assert_msg(strstr(error->text, "99") != NULL && strstr(error->text, "1") != NULL, "%s",
+                  error->text);
+    sock_close(sock);
+    sock_context_destroy(context);
+    arena_fini(&arena);
+}
+END_TEST
+
 /* A small disk of our own, that vanishes with this process. */
 static bool small_disk(const char *path, const char *size)
 {
@@ -575,6 +605,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, names_a_broken_picture);
     tcase_add_test(tcase, keeps_a_data_set_in_use);
     tcase_add_test(tcase, refuses_a_second_daemon);
+    tcase_add_test(tcase, refuses_another_protocol);
     tcase_add_test(tcase, says_that_the_disk_is_full);
     tcase_add_test(tcase, pauses_when_the_disk_is_full);
     suite_add_tcase(suite, tcase);

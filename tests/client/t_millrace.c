@@ -233,6 +233,21 @@ START_TEST(asks)
 }
 END_TEST
 
+/* What a person sees when the daemon is of another day. */
+START_TEST(tells_of_another_version)
+{
+    struct live_result r;
+    begin(PLAY_ERROR, PLAY_REPLY);
+    live_run(&live, &r, "list", NULL);
+    ck_assert_int_eq(r.status, 1);
+    ck_assert_msg(strstr(r.err.data, "told so") != NULL &&
+                      strstr(r.err.data, "different versions") != NULL,
+                  "%s", r.err.data);
+    live_free(&r);
+    end();
+}
+END_TEST
+
 /* Events that came before the reply are not lost and keep their order. */
 START_TEST(keeps_events)
 {
@@ -334,6 +349,7 @@ static Suite *make_suite(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, finds_nobody);
     tcase_add_loop_test(tcase, asks, 0, sizeof(rows) / sizeof(rows[0]));
+    tcase_add_test(tcase, tells_of_another_version);
     tcase_add_test(tcase, keeps_events);
     tcase_add_test(tcase, watches_to_the_end);
     tcase_add_test(tcase, opens_again);
