@@ -127,8 +127,8 @@ INLINE __m256 channel_of(const struct source *s, const struct corner *c, __m256i
 /* Eight bytes at each of two offsets. */
 INLINE __m128i eight_at(const unsigned char *bytes, int32_t a, int32_t b)
 {
-    const __m128d low = _mm_load_sd((const double *)(const void *)(bytes + a));
-    return _mm_castpd_si128(_mm_loadh_pd(low, (const double *)(const void *)(bytes + b)));
+    return _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(bytes + a)),
+                              _mm_loadl_epi64((const __m128i *)(const void *)(bytes + b)));
 }
 
 /* Eight pixels and their right neighbours, which lie beside them: half the reads of a gather, and
