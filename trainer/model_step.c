@@ -152,6 +152,22 @@ static int check_call(const struct model *model, bool needs_loss, int64_t rows, 
     return 0;
 }
 
+/* Before they reach the weights: those of the last step stay good. */
+static int check_gradients(const struct model *model, struct err *err)
+{
+    for (int p = 0; p < model->n_params; p++) {
+        const struct optimizer_param *param = &model->params[p];
+        if (!model->backend->vec->is_finite(param->count, param->g)) {
+            return err_set(
+                err, ERR_NOT_FINITE,
+                "the gradient of '%.100s' in step %lld is not finite; a smaller learning "
+                "rate or clipnorm may help",
+                param->path, (long long)model_step(model));
+        }
+    }
+    return 0;
+}
+
 int model_train_step(struct model *model, const void *const *inputs, const void *label,
                      const float *sample_weight, int64_t rows, struct err *err)
 {
@@ -176,6 +192,10 @@ int model_train_step(struct model *model, const void *const *inputs, const void 
     }
     begin_backward(model);
     model_step_backward(model, rows);
+    r = check_gradients(model, err);
+    if (r < 0) {
+        return r;
+    }
     optimizer_step(model->optimizer);
     update_metrics(model, label, rows);
     return 0;

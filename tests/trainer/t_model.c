@@ -267,6 +267,65 @@ START_TEST(refuses_labels_out_of_range)
 }
 END_TEST
 
+/* Numbers that leave all bounds end the training, and the weights before are kept. */
+START_TEST(stops_where_numbers_end)
+{
+    struct made made;
+    make(&made, cnn,
+         "{\"optimizer\": {\"SGD\": {\"learning_rate\": 1e25}}, \"loss\": "
+         "\"SparseCategoricalCrossentropy\"}");
+    const void *inputs[] = {x};
+    int r = 0;
+    for (int step = 0; step < 10 && r == 0; step++) {
+        draw(x, y, step);
+        r = model_train_step(made.model, inputs, y, NULL, ROWS, &err);
+    }
+    ck_assert_int_eq(r, ERR_NOT_FINITE);
+    ck_assert_msg(strstr(err.text, "learning rate") != NULL, "%s", err.text);
+    int n;
+    const struct model_tensor *tensors = model_tensors(made.model, &n);
+    for (int i = 0; i < n; i++) {
+        int64_t count = 0;
+        ck_assert_int_eq(shape_count(&tensors[i].shape, &count), 0);
+        for (int64_t k = 0; tensors[i].dtype == DTYPE_F32 && k < count; k++) {
+            ck_assert_msg(!isnan(((const float *)tensors[i].data)[k]), "%s", tensors[i].path);
+        }
+    }
+    model_destroy(made.model);
+}
+END_TEST
+
+/* Several rows a sample: one softmax for each place of an image. */
+START_TEST(trains_maps_of_labels)
+{
+    static unsigned char maps[ROWS * SIDE * SIDE];
+    struct made made;
+    prepare(
+        &made,
+        "[{\"Rescaling\": {\"scale\": 0.01}}, {\"Conv2D\": {\"filters\": 2, \"kernel_size\": 1, "
+        "\"activation\": \"softmax\"}}]",
+        compile_adam);
+    made.y = (struct model_input){
+        .name = "y", .dtype = DTYPE_U8, .shape = {.rank = 2, .d = {SIDE, SIDE}}};
+    int r = model_compile(&made.options, &arena, &made.model, &err);
+    ck_assert_msg(r == 0, "%s: %s", err.path, err.text);
+    const void *inputs[] = {x};
+    float weights[ROWS] = {1};
+    for (int step = 0; step < 400; step++) {
+        draw(x, y, step);
+        for (int i = 0; i < ROWS * SIDE * SIDE; i++) {
+            maps[i] = x[i] > 60;
+        }
+        model_reset_metrics(made.model);
+        ck_assert_int_eq(model_train_step(made.model, inputs, maps, NULL, ROWS, &err), 0);
+    }
+    ck_assert_double_gt(model_metric_value(made.model, 1), 0.9);
+    ck_assert_int_eq(model_train_step(made.model, inputs, maps, weights, ROWS, &err),
+                     ERR_UNSUPPORTED);
+    model_destroy(made.model);
+}
+END_TEST
+
 START_TEST(keeps_metrics)
 {
     struct made made;
@@ -314,6 +373,8 @@ int main(void)
     tcase_add_test(tcase, gives_the_sizes_of_the_exercise);
     tcase_add_loop_test(tcase, refuses, 0, (int)(sizeof(refusals) / sizeof(refusals[0])));
     tcase_add_test(tcase, refuses_labels_out_of_range);
+    tcase_add_test(tcase, stops_where_numbers_end);
+    tcase_add_test(tcase, trains_maps_of_labels);
     tcase_add_test(tcase, keeps_metrics);
     tcase_add_test(tcase, reads_its_own_config);
     suite_add_tcase(suite, tcase);
