@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -13,7 +14,7 @@
 #include "trainer/feeder_impl.h"
 
 enum { TICK_MS = 100, CHUNK_US = 1000 };
-static const int64_t look_us = 250000;
+static const int64_t look_us = 250000, patience_us = 2000000;
 
 const struct counter_desc feeder_counters[FEEDER_COUNTER_MAX_] = {
 #define COUNTER_ROW(symbol, name, unit, kind, help) {name, unit, kind, help},
@@ -264,9 +265,14 @@ int feeder_next(struct feeder *feeder, struct feeder_batch *ret, struct err *err
 {
     pthread_mutex_lock(&feeder->lock);
     int64_t begin = clock_us();
+    const struct timespec until = {.tv_sec = (begin + patience_us) / 1000000,
+                                   .tv_nsec = (begin + patience_us) % 1000000 * 1000};
     int rc;
     while ((rc = give_up(feeder, err)) == 0 && feeder->n_ready == 0) {
-        pthread_cond_wait(&feeder->changed, &feeder->lock);
+        if (pthread_cond_clockwait(&feeder->changed, &feeder->lock, CLOCK_MONOTONIC, &until) != 0) {
+            rc = err_set(err, ERR_TIMEOUT, "no batch is ready");
+            break;
+        }
     }
     feeder->stats.wait_us += clock_us() - begin;
     if (rc == 0) {

@@ -67,7 +67,8 @@ struct feeder_stats {
 struct feeder;
 int feeder_start(const struct feeder_options *options, struct arena *arena, struct feeder **ret,
                  struct err *err);
-/* The next batch in order; waits for it. It is the caller's until feeder_return. */
+/* The next batch in order; waits for it, and gives ERR_TIMEOUT every two seconds so that the caller can say that it waits.
+ * It is the caller's until feeder_return. */
 int feeder_next(struct feeder *feeder, struct feeder_batch *ret, struct err *err);
 void feeder_return(struct feeder *feeder, const struct feeder_batch *batch);
 enum feeder_stop feeder_stopping(struct feeder *feeder);

@@ -105,7 +105,7 @@ static int end_epoch(struct fit *fit, struct err *err)
  * the validation. */
 static int end_training(struct fit *fit, struct err *err)
 {
-    fit_show_progress(fit, fit->state.step, true);
+    fit_show_progress(fit, fit->state.step, FIT_SHOW_AT_ONCE);
     fit->metrics = doc_new(&fit->epoch);
     doc_set_map(fit->metrics);
     put_metrics(fit, "", fit->metrics, &fit->epoch);
@@ -185,7 +185,7 @@ static int test(struct fit *fit, const struct feeder_batch *batch, struct err *e
 static int after_step(struct fit *fit, const struct feed_position *at, struct err *err)
 {
     if (at->stream == FEED_TRAIN) {
-        fit_show_progress(fit, fit->state.step, false);
+        fit_show_progress(fit, fit->state.step, FIT_SHOW_SELDOM);
         return fit->state.step >= fit->plan->stream[FEED_TRAIN].steps ? end_training(fit, err)
                                                                       : save_if_due(fit, err);
     }
@@ -200,6 +200,10 @@ static int step(struct fit *fit, struct err *err)
 {
     struct feeder_batch batch;
     int rc = feeder_next(fit->feeder, &batch, err);
+    if (rc == ERR_TIMEOUT) { /* a sign of life: the daemon takes silence for a hang */
+        fit_show_progress(fit, fit->state.step, FIT_SHOW_ALIVE);
+        return checkpoint_poll(fit->checkpoint, err);
+    }
     if (rc < 0) {
         return rc;
     }

@@ -41,8 +41,9 @@ int fit_run(struct fit *fit, struct err *err);
 void fit_result(const struct fit *fit, struct doc *map, struct arena *arena);
 void fit_fini(struct fit *fit);
 
-/* fit_show.c */
-void fit_show_progress(struct fit *fit, int64_t step, bool at_once);
+/* fit_show.c: at most ten times a second; at the end of an epoch if there is news; or in any case. */
+enum fit_show { FIT_SHOW_SELDOM, FIT_SHOW_AT_ONCE, FIT_SHOW_ALIVE };
+void fit_show_progress(struct fit *fit, int64_t step, enum fit_show when);
 void fit_show_epoch(struct fit *fit, const struct doc *metrics);
 
 #endif

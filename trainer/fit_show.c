@@ -24,12 +24,18 @@ static struct doc *stages_now(struct fit *fit, const struct feeder_stats *stats)
     return map;
 }
 
-void fit_show_progress(struct fit *fit, int64_t step, bool at_once)
+static bool is_due(const struct fit *fit, enum fit_show when, int64_t window_us)
+{
+    bool news = fit->steps_done != fit->shown_step;
+    return when == FIT_SHOW_ALIVE ||
+           (news && (fit->steps_done == 1 || when == FIT_SHOW_AT_ONCE || window_us >= show_us));
+}
+
+void fit_show_progress(struct fit *fit, int64_t step, enum fit_show when)
 {
     int64_t now = clock_us();
     int64_t window = now - fit->shown_us;
-    bool first = fit->steps_done == 1;
-    if (!first && ((!at_once && window < show_us) || fit->steps_done == fit->shown_step)) {
+    if (!is_due(fit, when, window)) {
         return;
     }
     struct feeder_stats stats;

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "tests/system/harness_impl.h"
 
-enum { TICK_MS = 20, RUN_MS = 120000 };
+enum { TICK_MS = 20, RUN_MS = 300000 };
 static const char worker_program[] = "workers/millrace-worker",
                   trainer_program[] = "trainer/millrace-trainer";
 
@@ -426,6 +426,9 @@ const struct harness_outcome *harness_run(struct harness *harness)
         }
     }
     harness->outcome.killed = WIFSIGNALED(harness->outcome.status);
+    ck_assert_msg(!harness->outcome.finished || harness->outcome.status == 0,
+                  "the trainer ended with status %#x after its result",
+                  (unsigned)harness->outcome.status);
     harness->outcome.seconds = (double)(clock_us() - begin) / 1e6;
     for (int i = 0; i < HARNESS_WORKERS_MAX; i++) {
         if (harness->workers[i].pid != 0) {
