@@ -24,8 +24,8 @@ static struct model_node *add_node(struct model *model, struct layer *layer, int
     node->x = arena_array(model->arena, n, sizeof(*node->x));
     node->dx = arena_array(model->arena, n, sizeof(*node->dx));
     node->spare = arena_array(model->arena, n, sizeof(*node->spare));
-    for (int k = 0; k < n_inputs; k++) {
-        node->inputs[k] = inputs[k];
+    if (n_inputs > 0) { /* a source has none, and inputs is NULL */
+        memcpy(node->inputs, inputs, (size_t)n_inputs * sizeof(int));
     }
     return node;
 }
