@@ -5,7 +5,7 @@
 
 #include "client/show.h"
 
-enum { PART_TEXT = 96, PARTS_MAX = 12, BAR_LEAST = 6, BAR_MOST = 30 };
+enum { PART_TEXT = 96, PARTS_MAX = 12, BAR_LEAST = 6, BAR_MOST = 30, NARROW = 100 };
 
 struct part {
     char text[PART_TEXT];
@@ -16,6 +16,7 @@ struct part {
 struct parts {
     struct part part[PARTS_MAX];
     int n;
+    int gap; /* columns between parts: everything that matters fits into 80 */
 };
 
 static void add(struct parts *parts, int need, const char *on, const char *text)
@@ -33,7 +34,7 @@ static int choose(struct parts *parts, int width)
     int taken = 0;
     for (int need = 0; need <= PARTS_MAX; need++) {
         for (int i = 0; i < parts->n; i++) {
-            int columns = term_columns(parts->part[i].text) + (taken > 0 ? 2 : 0);
+            int columns = term_columns(parts->part[i].text) + (taken > 0 ? parts->gap : 0);
             if (parts->part[i].need == need && taken + columns <= width) {
                 parts->part[i].kept = true;
                 taken += columns;
@@ -75,7 +76,7 @@ static void put(struct parts *parts, double share, const struct term *term, int 
         if (!part->kept) {
             continue;
         }
-        buf_printf(out, "%s%s%s%s", first ? "" : "  ", part->on, part->text,
+        buf_printf(out, "%*s%s%s%s", first ? 0 : parts->gap, "", part->on, part->text,
                    part->on[0] != '\0' ? term->plain : "");
         if (first && left >= BAR_LEAST) {
             buf_puts(out, "  ");
@@ -102,7 +103,8 @@ static void add_metrics(struct parts *parts, const struct doc *metrics, const st
 
 void bar_line(const struct doc *progress, const struct term *term, int width, struct buf *out)
 {
-    struct parts parts = {.n = 0};
+    bool narrow = width < NARROW;
+    struct parts parts = {.gap = narrow ? 1 : 2};
     char text[PART_TEXT];
     char number[SHOW_TEXT];
     int64_t step = doc_int(progress, "step", 0);
@@ -117,9 +119,9 @@ void bar_line(const struct doc *progress, const struct term *term, int width, st
     add_metrics(&parts, doc_get(progress, "metrics"), term);
     double rate = doc_float(progress, "samples_per_second", 0);
     show_count(rate >= 0 && rate < 1e15 ? (int64_t)rate : 0, number);
-    (void)snprintf(text, sizeof(text), "%s images/s", number);
+    (void)snprintf(text, sizeof(text), narrow ? "%s img/s" : "%s images/s", number);
     add(&parts, 5, "", text);
-    (void)snprintf(text, sizeof(text), "input wait %.0f %%",
+    (void)snprintf(text, sizeof(text), narrow ? "wait %.0f %%" : "input wait %.0f %%",
                    100 * doc_float(progress, "wait_share", 0));
     add(&parts, 6, "", text);
     (void)snprintf(text, sizeof(text), "%lld worker%s", (long long)doc_int(progress, "workers", 0),
@@ -158,7 +160,7 @@ void bar_epoch(const struct doc *epoch, int64_t epochs, double seconds, const st
 void bar_bytes(const char *what, int64_t done, int64_t total, const char *name,
                const struct term *term, int width, struct buf *out)
 {
-    struct parts parts = {.n = 0};
+    struct parts parts = {.gap = 2};
     char text[PART_TEXT];
     char a[SHOW_TEXT];
     char b[SHOW_TEXT];

@@ -314,6 +314,7 @@ START_TEST(test_resume)
     ck_assert_int_eq(tally.unreadable, 0);
     ck_assert_msg(enough(&tally), "too few kills in %d runs", runs);
     ck_assert_int_gt(tally.past_zero, 0);
+    ck_assert_int_le(tally.most_replayed, INTERVAL);
     harness_close(&harness);
 }
 END_TEST
