@@ -82,8 +82,8 @@ static bool choose_workers(struct autotune *tune, const struct autotune_sample *
     if (wait < wait_low && tune->n_fast >= LOOKS_SHRINK && want < tune->workers) {
         int n = clamp(want, 1, tune->workers - 1);
         snprintf(tune->reason, sizeof(tune->reason),
-                 "the queue is full and the step is the slower side: %d worker%s of %d are enough",
-                 n, n == 1 ? "" : "s", tune->workers);
+                 "the queue is full and the step is the slower side: %d of %d workers %s enough", n,
+                 tune->workers, n == 1 ? "is" : "are");
         tune->workers = n;
         return true;
     }

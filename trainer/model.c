@@ -45,6 +45,17 @@ static void choose_threads(struct model *model, int wanted)
     kernel_set_threads(model->threads);
 }
 
+/* The layer that the output comes from, for messages. */
+static const char *output_path(const struct model *model)
+{
+    for (int i = model->n_nodes; i-- > 0;) {
+        if (model->nodes[i].output == model->output && model->nodes[i].path) {
+            return model->nodes[i].path;
+        }
+    }
+    return "model";
+}
+
 /* Rows of a sample, and how many numbers of the label belong to a row. */
 static int fit_label(struct model *model, const struct model_input *label, struct err *err)
 {
@@ -62,8 +73,9 @@ static int fit_label(struct model *model, const struct model_input *label, struc
         char want[128], got[128];
         shape_format(&output->shape, want, sizeof(want));
         shape_format(&label->shape, got, sizeof(got));
-        return err_set_at(err, ERR_SHAPE, "y",
-                          "labels of shape %s do not fit the output of shape %s", got, want);
+        return err_set_at(err, ERR_SHAPE, output_path(model),
+                          "the output of this layer has shape %s, but the labels 'y' have shape %s",
+                          want, got);
     }
     return 0;
 }
