@@ -82,7 +82,7 @@ struct millrace_put_progress {
     enum millrace_put_stage stage;
     int64_t n_files;
     int64_t total_bytes;
-    int64_t done_bytes;
+    int64_t done_bytes; /* sent: on the daemon's disk, by its own word */
     int64_t kept_bytes; /* of done_bytes: the daemon had them before */
     const char *path;   /* in the data set, or NULL */
 };

@@ -7,7 +7,13 @@
 #include "client/millrace.h"
 #include "client/put_list.h"
 
-enum { PATIENCE_MS = 30000, BEGINS_MAX = 20, CHUNK_MAX = 16 << 20, ANSWER_MS = 180000 };
+enum {
+    PATIENCE_MS = 30000,
+    BEGINS_MAX = 20,
+    CHUNK_MAX = 16 << 20,
+    ANSWER_MS = 180000,
+    CREDIT_MAX = 64 /* chunks without an answer, whatever the daemon grants */
+};
 
 struct upload {
     struct millrace *m;
@@ -17,8 +23,14 @@ struct upload {
     struct arena arena; /* of one try */
     const char *id;
     const struct doc *have;
-    int64_t chunk_bytes, credit, in_flight;
+    int64_t chunk_bytes, credit;
     unsigned char *chunk;
+    /* Chunks without an answer, oldest first: the daemon answers them in the order they came. */
+    struct {
+        int64_t bytes;
+        const char *path;
+    } flight[CREDIT_MAX];
+    int64_t n_sent, n_answered;
 };
 
 static void tell(struct upload *up, enum millrace_put_stage stage, const char *path)
@@ -55,12 +67,13 @@ static int begin(struct upload *up, struct err *err)
     up->have = doc_get(answer, "have");
     up->chunk_bytes = doc_int(answer, "chunk_bytes", 0);
     up->credit = doc_int(answer, "credit", 0);
-    up->in_flight = 0;
+    up->n_sent = up->n_answered = 0;
     if (up->id == NULL || up->have == NULL || up->have->type != DOC_LIST ||
         up->have->n != up->list.n || up->credit < 1 || up->chunk_bytes < 1) {
         return err_set(err, ERR_SYNTAX, "the daemon's answer to dataset.begin is not understood");
     }
     up->chunk_bytes = up->chunk_bytes < CHUNK_MAX ? up->chunk_bytes : CHUNK_MAX;
+    up->credit = up->credit < CREDIT_MAX ? up->credit : CREDIT_MAX;
     up->progress.done_bytes = 0;
     for (size_t i = 0; i < up->list.n; i++) {
         const struct doc *have = doc_at(up->have, i);
@@ -70,13 +83,21 @@ static int begin(struct upload *up, struct err *err)
     return 0;
 }
 
+/* A chunk is on the daemon's disk. Progress counts these, never what is only on its way. */
+static void take_answer(struct upload *up)
+{
+    int64_t slot = up->n_answered++ % CREDIT_MAX;
+    up->progress.done_bytes += up->flight[slot].bytes;
+    tell(up, MILLRACE_PUT_SEND, up->flight[slot].path);
+}
+
 /* Waits until fewer than `limit` chunks are without an answer. */
 static int collect(struct upload *up, int64_t limit, struct err *err)
 {
     struct arena arena;
     int rc = 0;
     arena_init(&arena);
-    while (rc >= 0 && up->in_flight >= limit) {
+    while (rc >= 0 && up->n_sent - up->n_answered >= limit) {
         struct millrace_answer answer;
         arena_reset(&arena);
         rc = millrace_receive(up->m, ANSWER_MS, &arena, &answer, err);
@@ -86,7 +107,7 @@ static int collect(struct upload *up, int64_t limit, struct err *err)
                 *err = answer.error;
             }
         } else if (rc >= 0 && answer.result != NULL) {
-            up->in_flight--;
+            take_answer(up);
         }
     }
     arena_fini(&arena);
@@ -127,10 +148,10 @@ static int send_file(struct upload *up, size_t index, struct err *err)
         rc = collect(up, up->credit, err);
         rc = rc < 0 ? rc : send_chunk(up, index, fd, offset, &n, err);
         if (rc >= 0) {
+            int64_t slot = up->n_sent++ % CREDIT_MAX;
+            up->flight[slot].bytes = n;
+            up->flight[slot].path = file->path;
             offset += n;
-            up->in_flight++;
-            up->progress.done_bytes += n;
-            tell(up, MILLRACE_PUT_SEND, file->path);
         }
     }
     if (fd >= 0) {
