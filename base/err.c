@@ -110,6 +110,20 @@ const struct err_desc *err_find_name(const char *name)
     return NULL;
 }
 
+bool err_is_data(int code)
+{
+    static const int codes[] = {ERR_DATA,       ERR_CORRUPT,     ERR_LIMIT,       ERR_SHAPE,
+                                ERR_NOT_FINITE, ERR_UNSUPPORTED, ERR_TRUNCATED,   ERR_BAD_MAGIC,
+                                ERR_EMPTY,      ERR_UNSAFE_PATH, ERR_UNSAFE_TYPE, ERR_SCHEMA,
+                                ERR_ENCODING,   ERR_VALUE};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (codes[i] == code) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void err_format(const struct err *err, char *buf, size_t size)
 {
     char line[32] = "";

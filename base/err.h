@@ -14,6 +14,7 @@
 #define BASE_ERR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum err_code {
@@ -55,6 +56,8 @@ int err_errno(struct err *err, int errno_value, const char *format, ...)
 const struct err_desc *err_find(int code);
 /* The row of a stable word, or NULL. */
 const struct err_desc *err_find_name(const char *name);
+/* Is it the data's fault: a sample, record or file whose bytes are bad? The machine's faults are nobody's data. */
+bool err_is_data(int code);
 /* "path: text (nearest ...)" on one line into buf. */
 void err_format(const struct err *err, char *buf, size_t size);
 

@@ -29,4 +29,12 @@ ERR_ROW(CANCELLED,   -25, "cancelled",    4, ERR_BLAME_USER,    "cancelled by a 
 ERR_ROW(JOB_FAILED,  -26, "job_failed",   4, ERR_BLAME_USER,    "the job failed")
 ERR_ROW(INTERRUPTED, -27, "interrupted",  130, ERR_BLAME_USER,  "interrupted")
 ERR_ROW(USAGE,       -28, "usage",        2, ERR_BLAME_USER,    "the command line is wrong")
+ERR_ROW(TRUNCATED,   -29, "truncated",    1, ERR_BLAME_USER,    "the bytes end before they say they do")
+ERR_ROW(BAD_MAGIC,   -30, "bad_magic",    1, ERR_BLAME_USER,    "the bytes are not of this format")
+ERR_ROW(EMPTY,       -31, "empty",        1, ERR_BLAME_USER,    "there is nothing in it")
+ERR_ROW(UNSAFE_PATH, -32, "unsafe_path",  1, ERR_BLAME_USER,    "a name that leaves its folder or is none")
+ERR_ROW(UNSAFE_TYPE, -33, "unsafe_type",  1, ERR_BLAME_USER,    "a link, a device or code where data belongs")
+ERR_ROW(SCHEMA,      -34, "schema",       1, ERR_BLAME_USER,    "well formed, but not what the data set holds")
+ERR_ROW(ENCODING,    -35, "encoding",     1, ERR_BLAME_USER,    "the bytes are no text where text belongs")
+ERR_ROW(VALUE,       -36, "value",        1, ERR_BLAME_USER,    "a value in a file is outside what it may be")
 // clang-format on

@@ -44,13 +44,6 @@ static bool holds(const struct opt_ints *list, int64_t number)
     return false;
 }
 
-/* Is it the sample's fault? The machine's are nobody's sample. */
-static bool is_bad_sample(int code)
-{
-    return code == ERR_DATA || code == ERR_CORRUPT || code == ERR_LIMIT || code == ERR_SHAPE ||
-           code == ERR_UNSUPPORTED || code == ERR_NOT_FINITE;
-}
-
 static int check_sample(const struct source *source, const struct tensor *x, struct err *err)
 {
     if (source->is_varying || shape_equal(&x->shape, &source->x.shape)) {
@@ -109,8 +102,8 @@ static int refuse(const struct chunk *c, int64_t sample, int code, const struct 
                   struct err *err)
 {
     const char *path = c->stream->source->desc->path(c->stream->source, sample);
-    return is_bad_sample(code) ? err_set_at(err, ERR_DATA, path, "%s", found->text)
-                               : err_set_at(err, code, path, "%s", found->text);
+    return err_is_data(code) ? err_set_at(err, ERR_DATA, path, "%s", found->text)
+                             : err_set_at(err, code, path, "%s", found->text);
 }
 
 /* The next good sample of the stream's order, the epoch's end followed by its beginning. */
@@ -126,7 +119,7 @@ static int replace(struct chunk *c, int64_t row, int64_t *ret_label, int64_t *re
         }
         int r = make_sample(c->pipeline, c->stream, &places, 0, c->x + (size_t)row * c->row_bytes,
                             ret_label, err);
-        if (r == 0 || !is_bad_sample(r)) {
+        if (r == 0 || !err_is_data(r)) {
             *ret_sample = places.at[0].position;
             return r;
         }
@@ -163,7 +156,7 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
         put_row(c, row, label, sample, true);
         return 0;
     }
-    if (!is_bad_sample(r) || c->pipeline->on_error == JOB_ON_ERROR_FAIL) {
+    if (!err_is_data(r) || c->pipeline->on_error == JOB_ON_ERROR_FAIL) {
         return refuse(c, sample, r, &found, err);
     }
     record(c, row, sample, &found);
@@ -174,7 +167,7 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
             put_row(c, row, label, other, true);
             return 0;
         }
-        if (!is_bad_sample(r)) {
+        if (!err_is_data(r)) {
             return refuse(c, other, r, &found, err);
         }
     }

@@ -77,7 +77,7 @@ static int run(struct decode *decode, const void *data, size_t size, int channel
     const unsigned char *p = data;
     BUG_ON(channels != 0 && channels != 1 && channels != 3);
     if (size == 0) {
-        return err_set(err, ERR_CORRUPT, "is empty");
+        return err_set(err, ERR_EMPTY, "is empty");
     }
     if (decode_png_is(data, size)) {
         return decode_png_run(decode, data, size, channels, is_header, ret, err);
@@ -85,7 +85,7 @@ static int run(struct decode *decode, const void *data, size_t size, int channel
     if (size >= 2 && p[0] == 0xff && p[1] == 0xd8) {
         return decode_jpeg_run(decode, data, size, channels, is_header, ret, err);
     }
-    return err_set(err, ERR_CORRUPT, "is neither JPEG nor PNG: it begins with %02x %02x", p[0],
+    return err_set(err, ERR_BAD_MAGIC, "is neither JPEG nor PNG: it begins with %02x %02x", p[0],
                    size > 1 ? p[1] : 0);
 }
 

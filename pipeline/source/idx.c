@@ -71,7 +71,7 @@ static int read_file(const struct source_store *store, const struct doc *file, s
 {
     int r = source_read_blob(store, file, IDX_FILE_BYTES_MAX, storage, err);
     r = r < 0 ? r : idx_file_read(storage, IDX_FILE_BYTES_MAX, ret, err);
-    if (r == ERR_CORRUPT || r == ERR_LIMIT || r == ERR_UNSUPPORTED) {
+    if (err_is_data(r)) {
         char text[512];
         (void)snprintf(text, sizeof text, "%.500s", err != NULL ? err->text : "");
         return err_set(err, r, "'%s' of data set '%s': %s", doc_str(file, "path", "?"),

@@ -70,7 +70,7 @@ static int read_header(const unsigned char *p, size_t size, struct tensor *ret, 
                        struct err *err)
 {
     if (size < 4 || p[0] != 0 || p[1] != 0) {
-        return err_set(err, ERR_CORRUPT, "is no IDX file: %s",
+        return err_set(err, size == 0 ? ERR_EMPTY : ERR_BAD_MAGIC, "is no IDX file: %s",
                        size < 4 ? "shorter than its magic" : "it does not begin with two zeros");
     }
     const struct element *element = NULL;
@@ -89,7 +89,7 @@ static int read_header(const unsigned char *p, size_t size, struct tensor *ret, 
     }
     *ret_header = 4 + 4 * (size_t)rank;
     if (size < *ret_header) {
-        return err_set(err, ERR_CORRUPT, "ends inside its header: %zu bytes for %d dimensions",
+        return err_set(err, ERR_TRUNCATED, "ends inside its header: %zu bytes for %d dimensions",
                        size, rank);
     }
     *ret = (struct tensor){.dtype = element->dtype, .shape = {.rank = rank}};
@@ -134,8 +134,9 @@ int idx_file_read(struct buf *storage, size_t max_bytes, struct tensor *ret, str
         return err_set(err, ERR_LIMIT, "declares %s numbers, more than %zu bytes", text, max_bytes);
     }
     if (bytes != storage->size - header) {
-        return err_set(err, ERR_CORRUPT, "declares %s, %zu bytes behind its header, and has %zu",
-                       text, bytes, storage->size - header);
+        return err_set(err, bytes > storage->size - header ? ERR_TRUNCATED : ERR_CORRUPT,
+                       "declares %s, %zu bytes behind its header, and has %zu", text, bytes,
+                       storage->size - header);
     }
     /* The numbers move to the front: there they are aligned. */
     if (bytes > 0) {

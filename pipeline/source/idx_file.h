@@ -2,7 +2,8 @@
  *
  * Owns:     idx_file_read: the bytes of `storage` stay the caller's and hold the numbers.
  * Threads:  pure functions.
- * Errors:   ERR_CORRUPT with the numbers that do not fit, ERR_UNSUPPORTED, ERR_LIMIT.
+ * Errors:   ERR_TRUNCATED and ERR_CORRUPT with the numbers that do not fit, ERR_BAD_MAGIC, ERR_EMPTY,
+ *           ERR_UNSUPPORTED, ERR_LIMIT.
  * Lifetime: the storage's.
  */
 #ifndef PIPELINE_SOURCE_IDX_FILE_H

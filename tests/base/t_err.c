@@ -25,6 +25,19 @@ START_TEST(test_codes)
 }
 END_TEST
 
+START_TEST(test_is_data)
+{
+    static const int data[] = {ERR_CORRUPT, ERR_DATA, ERR_TRUNCATED, ERR_VALUE},
+                     others[] = {0, ERR_NO_MEMORY, ERR_IO, ERR_INTERNAL, ERR_NO_SPACE, ERR_DENIED};
+    for (size_t i = 0; i < sizeof data / sizeof data[0]; i++) {
+        ck_assert(err_is_data(data[i]));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        ck_assert(!err_is_data(others[i]));
+    }
+}
+END_TEST
+
 START_TEST(test_set)
 {
     struct err err;
@@ -135,6 +148,7 @@ static Suite *make_suite(void)
     Suite *suite = suite_create("err");
     TCase *cases = tcase_create("err");
     tcase_add_test(cases, test_codes);
+    tcase_add_test(cases, test_is_data);
     tcase_add_test(cases, test_set);
     tcase_add_loop_test(cases, test_prefix, 0, sizeof(prefixes) / sizeof(prefixes[0]));
     tcase_add_test(cases, test_prefix_keeps_its_bound);

@@ -36,12 +36,12 @@ static const struct pair {
     {"ok_gz.idx.gz", "ok_u8_1d.idx", 0, NULL, NULL},
     {"ok_u8_3d.idx", "labels_count_mismatch.idx", ERR_DATA, "has 5 labels", "3 images"},
     {"ok_u8_3d.idx", NULL, ERR_MISSING, "no labels beside it", "train-images-idx3-ubyte"},
-    {"trunc_data.idx", "ok_u8_1d.idx", ERR_CORRUPT, "60 bytes", "has 59"},
+    {"trunc_data.idx", "ok_u8_1d.idx", ERR_TRUNCATED, "60 bytes", "has 59"},
     {"trailing.idx", "ok_u8_1d.idx", ERR_CORRUPT, "60 bytes", "has 62"},
-    {"html.idx", "ok_u8_1d.idx", ERR_CORRUPT, "is no IDX file", "train-images-idx3-ubyte"},
+    {"html.idx", "ok_u8_1d.idx", ERR_BAD_MAGIC, "is no IDX file", "train-images-idx3-ubyte"},
     {"dims_huge.idx", "ok_u8_1d.idx", ERR_LIMIT, "more than", "train-images-idx3-ubyte"},
     {"ok_u8_3d.idx", "ok_u8_3d.idx", ERR_DATA, "labels are a list", "(3, 5, 4)"},
-    {"ok_u8_3d.idx", "zero_bytes.idx", ERR_CORRUPT, "shorter than its magic", "train-labels"},
+    {"ok_u8_3d.idx", "zero_bytes.idx", ERR_EMPTY, "shorter than its magic", "train-labels"},
     {"ok_zero_items.idx", "ok_u8_1d.idx", ERR_DATA, "3 labels", "0 images"},
 };
 

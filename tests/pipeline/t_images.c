@@ -174,7 +174,7 @@ START_TEST(test_predict)
                      ERR_SHAPE);
     ck_assert_int_eq(pipeline_predict_sample(f.pipeline, PIPELINE_TRAIN, 5, same, &label, &f.err),
                      ERR_RANGE);
-    ck_assert_int_eq(pipeline_predict_file(f.pipeline, "GIF8", 4, row, &f.err), ERR_CORRUPT);
+    ck_assert_int_eq(pipeline_predict_file(f.pipeline, "GIF8", 4, row, &f.err), ERR_BAD_MAGIC);
     buf_fini(&file);
 }
 END_TEST
