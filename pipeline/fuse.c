@@ -152,15 +152,16 @@ static void finish(struct group *g, struct arena *arena)
     }
 }
 
-void fuse_nodes(struct stream *stream, struct arena *arena)
+void fuse_nodes(struct stream_chain *chain, struct arena *arena)
 {
-    for (int i = 0; i < stream->n_ops;) {
-        struct stream_node *node = &stream->nodes[stream->n_nodes++];
-        *node =
-            (struct stream_node){.ops = &stream->ops[i], .in = stream->ops[i].op.in, .n_ops = 1};
+    chain->nodes = arena_array(arena, (size_t)chain->n_ops + 1, sizeof *chain->nodes);
+    for (int i = 0; i < chain->n_ops;) {
+        struct stream_node *node = &chain->nodes[chain->n_nodes++];
+        const struct stream_op *first = &chain->ops[i];
+        *node = (struct stream_node){.ops = first, .in = first->op.in, .n_ops = 1};
         struct group group = {.node = node};
-        bool may = !stream->ops[i].exact && takes(&group, &stream->ops[i]);
-        for (i++; may && i < stream->n_ops && takes(&group, &stream->ops[i]); i++) {
+        bool may = !first->exact && takes(&group, first);
+        for (i++; may && i < chain->n_ops && takes(&group, &chain->ops[i]); i++) {
             node->n_ops++;
         }
         finish(&group, arena);

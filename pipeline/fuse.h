@@ -1,7 +1,7 @@
 /* fuse - neighbouring ops of one kind become one pass: geometric ones one resampling, linear ones
  * one product and one sum.
  *
- * Owns:     nodes point into the stream; factors live in the arena.
+ * Owns:     nodes point into the chain; factors live in the arena.
  * Threads:  fuse_run is pure.
  * Errors:   fuse_run: ERR_LIMIT.
  * Lifetime: the stream's.
@@ -14,8 +14,8 @@
 
 #include "pipeline/stream.h"
 
-/* Fills stream->nodes from stream->ops. */
-void fuse_nodes(struct stream *stream, struct arena *arena);
+/* Fills chain->nodes from chain->ops. */
+void fuse_nodes(struct stream_chain *chain, struct arena *arena);
 int fuse_run(const struct stream *stream, const struct stream_node *node, const struct tensor *in,
              const struct stream_places *places, struct tensor *out, struct err *err);
 struct op_key fuse_key(const struct stream *stream, const struct stream_op *op,

@@ -15,7 +15,7 @@
 
 #include "base/opt.h"
 #include "base/rng.h"
-#include "base/tensor.h"
+#include "pipeline/element.h"
 #include "pipeline/image/affine.h"
 
 enum { OP_PARAMS_MAX = 8 };
@@ -30,12 +30,6 @@ enum op_flag {
                               channels_first too */
     OP_EXACT_PLACES =
         1 << 4, /* geometric, pixels to pixels: fill and interpolation are of no account */
-};
-
-/* One sample's field: an unknown dimension is -1 (images of many sizes). */
-struct op_spec {
-    enum dtype dtype;
-    struct shape shape;
 };
 
 /* Memory that grows to what was needed and stays. */

@@ -74,9 +74,20 @@ static int compile_predict(struct pipeline *p, struct arena *arena, struct err *
     return stream_compile(&p->predict, &p->sources[PIPELINE_TRAIN], &want, arena, err);
 }
 
-static bool same_spec(const struct op_spec *a, const struct op_spec *b)
+static int check_field(const struct element_field *train, const struct element_field *validation,
+                       struct err *err)
 {
-    return a->dtype == b->dtype && shape_equal(&a->shape, &b->shape);
+    const struct op_spec *a = &train->spec, *b = &validation->spec;
+    if (strcmp(train->name, validation->name) == 0 && a->dtype == b->dtype &&
+        shape_equal(&a->shape, &b->shape)) {
+        return 0;
+    }
+    char made[128], wanted[128];
+    op_shape_text(a, wanted, sizeof wanted);
+    op_shape_text(b, made, sizeof made);
+    return err_set_at(err, ERR_SHAPE, "data.validation",
+                      "the validation stream makes %s of '%s', the training stream %s of '%s'",
+                      made, validation->name, wanted, train->name);
 }
 
 /* A number has to mean the same class in both. */
@@ -98,16 +109,23 @@ static int check_classes(const struct source *train, const struct source *valida
 
 static int check_streams(const struct pipeline *p, struct err *err)
 {
-    const struct op_spec *train = &p->streams[PIPELINE_TRAIN].x,
-                         *validation = &p->streams[PIPELINE_VALIDATION].x;
-    if (p->has[PIPELINE_VALIDATION] && !same_spec(train, validation)) {
-        char a[128], b[128];
-        op_shape_text(train, a, sizeof a);
-        op_shape_text(validation, b, sizeof b);
-        return err_set_at(err, ERR_SHAPE, "data.validation",
-                          "the validation stream makes %s, the training stream %s", b, a);
+    const struct element_spec *train = &p->streams[PIPELINE_TRAIN].spec,
+                              *validation = &p->streams[PIPELINE_VALIDATION].spec;
+    if (!p->has[PIPELINE_VALIDATION]) {
+        return 0;
     }
-    if (p->has[PIPELINE_VALIDATION] && p->sources[PIPELINE_TRAIN].n_classes > 0) {
+    if (train->n != validation->n) {
+        return err_set_at(err, ERR_SHAPE, "data.validation",
+                          "the validation stream makes %d fields, the training stream %d",
+                          validation->n, train->n);
+    }
+    for (int i = 0; i < train->n; i++) {
+        int r = check_field(&train->fields[i], &validation->fields[i], err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (p->sources[PIPELINE_TRAIN].n_classes > 0) {
         return check_classes(&p->sources[PIPELINE_TRAIN], &p->sources[PIPELINE_VALIDATION], err);
     }
     return 0;
@@ -184,20 +202,22 @@ void pipeline_destroy(struct pipeline *pipeline)
     if (pipeline != NULL) {
         for (int i = 0; i < PIPELINE_STREAM_MAX_; i++) {
             source_close(&pipeline->sources[i]);
+            stream_fini(&pipeline->streams[i]);
         }
+        stream_fini(&pipeline->predict);
         stream_buffers_fini(&pipeline->buffers);
         decode_destroy(pipeline->decode);
         buf_fini(&pipeline->npy);
     }
 }
 
-static void put_field(struct doc *fields, struct arena *arena, const char *name, const char *kind,
-                      const struct op_spec *spec)
+static void put_field(struct doc *fields, struct arena *arena, const struct element_field *from)
 {
+    const struct op_spec *spec = &from->spec;
     struct doc *field = doc_push(fields, arena);
     doc_set_map(field);
-    doc_put_str(field, arena, "name", name);
-    doc_put_str(field, arena, "kind", kind);
+    doc_put_str(field, arena, "name", from->name);
+    doc_put_str(field, arena, "kind", element_kind_name(from->kind));
     doc_put_str(field, arena, "dtype", dtype_name(spec->dtype));
     struct doc *shape = doc_put(field, arena, "shape");
     doc_set_list(shape);
@@ -206,9 +226,26 @@ static void put_field(struct doc *fields, struct arena *arena, const char *name,
     }
 }
 
+/* Names of the passes, field by field; a pass that several fields share stands there once. */
+static void put_ops(struct doc *list, struct arena *arena, const struct stream *s)
+{
+    doc_set_list(list);
+    for (int f = 0; f < s->spec.n; f++) {
+        for (int i = 0; i < s->chains[f].n_nodes; i++) {
+            const char *name = s->chains[f].nodes[i].name;
+            bool is_there = false;
+            for (size_t k = 0; k < list->n && f > 0; k++) {
+                is_there = is_there || strcmp(list->items[k].str, name) == 0;
+            }
+            if (!is_there) {
+                doc_set_str(doc_push(list, arena), arena, name);
+            }
+        }
+    }
+}
+
 static void put_plan(const struct pipeline *p, int which, struct doc *map, struct arena *arena)
 {
-    static const struct op_spec label = {.dtype = DTYPE_I64};
     const struct stream *s = &p->streams[which];
     const struct job_stream *data =
         which == PIPELINE_TRAIN ? &p->job->data.train : &p->job->data.validation;
@@ -223,13 +260,10 @@ static void put_plan(const struct pipeline *p, int which, struct doc *map, struc
     doc_put_int(map, arena, "prefetch", s->prefetch);
     struct doc *fields = doc_put(map, arena, "fields");
     doc_set_list(fields);
-    put_field(fields, arena, "x", s->source->kind, &s->x);
-    put_field(fields, arena, "y", "label", &label);
-    struct doc *nodes = doc_put(map, arena, "ops");
-    doc_set_list(nodes);
-    for (int i = 0; i < s->n_nodes; i++) {
-        doc_set_str(doc_push(nodes, arena), arena, s->nodes[i].name);
+    for (int i = 0; i < s->spec.n; i++) {
+        put_field(fields, arena, &s->spec.fields[i]);
     }
+    put_ops(doc_put(map, arena, "ops"), arena, s);
 }
 
 void pipeline_plan(const struct pipeline *pipeline, struct doc *map, struct arena *arena)

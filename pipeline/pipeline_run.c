@@ -15,8 +15,7 @@ struct chunk {
     struct pipeline *pipeline;
     struct stream *stream;
     const struct msg_chunk_make *make;
-    unsigned char *x, *y, *sample, *ok; /* of row 0 */
-    size_t row_bytes;
+    unsigned char *fields[ELEMENT_FIELDS_MAX], *sample, *ok; /* of row 0 */
     struct arena *arena;
     struct msg_chunk_bad *bad;
     size_t n_bad;
@@ -44,45 +43,51 @@ static bool holds(const struct opt_ints *list, int64_t number)
     return false;
 }
 
-static int check_sample(const struct source *source, const struct tensor *x, struct err *err)
+/* With an op that takes any size every shape is let through; without one all are as the first. */
+static int check_field(const struct stream *stream, const struct stream_chain *chain,
+                       const struct tensor *x, struct err *err)
 {
-    if (source->is_varying || shape_equal(&x->shape, &source->x.shape)) {
+    const struct shape *wanted = &stream->source->spec.fields[chain->field].spec.shape;
+    if (stream_takes_any(stream, chain) || shape_equal(&x->shape, wanted)) {
         return 0;
     }
     char a[96], b[96];
     shape_format(&x->shape, a, sizeof a);
-    shape_format(&source->x.shape, b, sizeof b);
+    shape_format(wanted, b, sizeof b);
     return err_set(err, ERR_SHAPE, "is %s, the others %s", a, b);
 }
 
-/* With an op that takes any size, check_sample lets every shape through; without one all are as the
- * first. */
-static bool takes_any(const struct stream *stream)
+static int read_sample(struct stream *stream, const struct stream_places *places,
+                       struct element *ret, struct err *err)
 {
-    return stream->n_ops > 0 && stream->ops[0].op.in.shape.rank == 3 &&
-           stream->ops[0].op.in.shape.d[0] < 0;
+    const struct source_call call = {.epoch = places->epoch, .step = places->step};
+    int r = source_read(stream->source, &places->at[0], &call, ret, err);
+    for (int i = 0; i < stream->spec.n && r == 0; i++) {
+        r = check_field(stream, &stream->chains[i], &ret->fields[i], err);
+    }
+    return r;
 }
 
-static int make_sample(struct pipeline *p, struct stream *stream,
-                       const struct stream_places *places, int64_t weight, void *row,
-                       int64_t *ret_label, struct err *err)
+/* Writes the fields of a row; ret_sample: whose they are. */
+static int make_sample(struct chunk *c, int64_t row, const struct stream_places *places,
+                       int64_t weight, int64_t *ret_sample, struct err *err)
 {
-    struct source_sample sample;
+    struct stream *stream = c->stream;
+    struct element in, out;
+    void *rows[ELEMENT_FIELDS_MAX] = {NULL};
     const int64_t begin = weight > 0 ? clock_us() : 0;
-    int r = source_read(stream->source, places->at[0].position, &sample, err);
-    if (r == 0 && !takes_any(stream)) {
-        struct source fixed = *stream->source;
-        fixed.is_varying = false;
-        r = check_sample(&fixed, &sample.x, err);
-    }
+    int r = read_sample(stream, places, &in, err);
     if (weight > 0) {
         stream->source_us += (clock_us() - begin) * weight;
     }
     if (r < 0) {
         return r;
     }
-    *ret_label = sample.label;
-    return stream_apply(stream, &sample.x, places, &p->buffers, weight, row, err);
+    for (int i = 0; i < stream->spec.n; i++) {
+        rows[i] = c->fields[i] + (size_t)row * stream->chains[i].row_bytes;
+    }
+    *ret_sample = in.sample;
+    return stream_apply(stream, &in, places, &c->pipeline->buffers, weight, rows, &out, err);
 }
 
 static void record(struct chunk *c, int64_t row, int64_t sample, const struct err *err)
@@ -103,12 +108,11 @@ static int refuse(const struct chunk *c, int64_t sample, int code, const struct 
 {
     const char *path = c->stream->source->desc->path(c->stream->source, sample);
     return err_is_data(code) ? err_set_at(err, ERR_DATA, path, "%s", found->text)
-                             : err_set_at(err, code, path, "%s", found->text);
+                               : err_set_at(err, code, path, "%s", found->text);
 }
 
 /* The next good sample of the stream's order, the epoch's end followed by its beginning. */
-static int replace(struct chunk *c, int64_t row, int64_t *ret_label, int64_t *ret_sample,
-                   struct err *err)
+static int replace(struct chunk *c, int64_t row, int64_t *ret_sample, struct err *err)
 {
     const struct msg_chunk_make *make = c->make;
     for (int64_t ahead = 1; ahead < REPLACE_MAX && ahead < c->stream->rows; ahead++) {
@@ -117,23 +121,22 @@ static int replace(struct chunk *c, int64_t row, int64_t *ret_label, int64_t *re
         if (holds(&make->skip_samples, places.at[0].position)) {
             continue;
         }
-        int r = make_sample(c->pipeline, c->stream, &places, 0, c->x + (size_t)row * c->row_bytes,
-                            ret_label, err);
+        *ret_sample = places.at[0].position;
+        int r = make_sample(c, row, &places, 0, ret_sample, err);
         if (r == 0 || !err_is_data(r)) {
-            *ret_sample = places.at[0].position;
             return r;
         }
     }
     return ERR_DATA;
 }
 
-static void put_row(struct chunk *c, int64_t row, int64_t label, int64_t sample, bool is_ok)
+static void put_row(struct chunk *c, int64_t row, int64_t sample, bool is_ok)
 {
-    memcpy(c->y + (size_t)row * sizeof label, &label, sizeof label);
     memcpy(c->sample + (size_t)row * sizeof sample, &sample, sizeof sample);
     c->ok[row] = is_ok;
-    if (!is_ok) {
-        memset(c->x + (size_t)row * c->row_bytes, 0, c->row_bytes);
+    for (int i = 0; i < c->stream->spec.n && !is_ok; i++) {
+        const size_t bytes = c->stream->chains[i].row_bytes;
+        memset(c->fields[i] + (size_t)row * bytes, 0, bytes);
     }
 }
 
@@ -141,19 +144,17 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
 {
     struct stream_places places;
     struct err found = {0};
-    int64_t label = 0;
     stream_place(c->stream, c->make->epoch, c->make->step, row, &places);
-    const int64_t sample = places.at[0].position;
+    int64_t sample = places.at[0].position;
     if (holds(&c->make->skip, row) || holds(&c->make->skip_samples, sample)) {
         (void)err_set(&found, ERR_DATA, "it ended the workers that opened it");
         record(c, row, sample, &found);
-        put_row(c, row, 0, sample, false);
+        put_row(c, row, sample, false);
         return 0;
     }
-    int r = make_sample(c->pipeline, c->stream, &places, weight, c->x + (size_t)row * c->row_bytes,
-                        &label, &found);
+    int r = make_sample(c, row, &places, weight, &sample, &found);
     if (r == 0) {
-        put_row(c, row, label, sample, true);
+        put_row(c, row, sample, true);
         return 0;
     }
     if (!err_is_data(r) || c->pipeline->on_error == JOB_ON_ERROR_FAIL) {
@@ -162,16 +163,16 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
     record(c, row, sample, &found);
     if (c->pipeline->on_error == JOB_ON_ERROR_REPLACE) {
         int64_t other = sample;
-        r = replace(c, row, &label, &other, &found);
+        r = replace(c, row, &other, &found);
         if (r == 0) {
-            put_row(c, row, label, other, true);
+            put_row(c, row, other, true);
             return 0;
         }
         if (!err_is_data(r)) {
             return refuse(c, other, r, &found, err);
         }
     }
-    put_row(c, row, 0, sample, false);
+    put_row(c, row, sample, false);
     return 0;
 }
 
@@ -195,12 +196,13 @@ int pipeline_run(struct pipeline *pipeline, const struct msg_chunk_make *chunk,
     struct chunk c = {.pipeline = pipeline,
                       .stream = stream,
                       .make = chunk,
-                      .x = slab + field(layout, "x", stream->row_bytes)->offset,
-                      .y = slab + field(layout, "y", sizeof(int64_t))->offset,
                       .sample = slab + field(layout, "__sample", sizeof(int64_t))->offset,
                       .ok = slab + field(layout, "__ok", 1)->offset,
-                      .row_bytes = stream->row_bytes,
                       .arena = arena};
+    for (int i = 0; i < stream->spec.n; i++) {
+        const struct stream_chain *chain = &stream->chains[i];
+        c.fields[i] = slab + field(layout, chain->name, chain->row_bytes)->offset;
+    }
     const int64_t every = chunk->end - chunk->begin >= 4 * TIMED_EVERY ? TIMED_EVERY : 1;
     int r = 0;
     for (int64_t row = chunk->begin; row < chunk->end && r == 0; row++) {
@@ -233,10 +235,18 @@ void pipeline_stage_times(struct pipeline *pipeline, struct doc *map, struct are
     for (int i = 0; i < PIPELINE_STREAM_MAX_; i++) {
         struct stream *stream = &pipeline->streams[i];
         add_time(map, arena, "source", &stream->source_us);
-        for (int k = 0; k < stream->n_nodes; k++) {
-            add_time(map, arena, stream->nodes[k].name, &stream->nodes[k].us);
+        for (int f = 0; f < stream->spec.n; f++) {
+            struct stream_chain *chain = &stream->chains[f];
+            for (int k = 0; k < chain->n_nodes; k++) {
+                add_time(map, arena, chain->nodes[k].name, &chain->nodes[k].us);
+            }
         }
     }
+}
+
+static struct stream_chain *input_of(struct stream *stream)
+{
+    return &stream->chains[element_input(&stream->spec)];
 }
 
 /* Makes the row of a picture from elsewhere. */
@@ -244,10 +254,22 @@ static int predict_tensor(struct pipeline *p, struct stream *predict, const stru
                           void *ret_row, struct err *err)
 {
     const struct stream_places places = {.at[0] = {.position = 0}};
-    struct source fixed = *predict->source;
-    fixed.is_varying = takes_any(predict);
-    int r = check_sample(&fixed, x, err);
-    return r < 0 ? r : stream_apply(predict, x, &places, &p->buffers, 0, ret_row, err);
+    struct stream_chain *chain = input_of(predict);
+    struct tensor ignored;
+    int r = check_field(predict, chain, x, err);
+    return r < 0 ? r
+                 : stream_apply_field(predict, chain, x, &places, &p->buffers, 0, ret_row, &ignored,
+                                      err);
+}
+
+static int64_t label_of(const struct stream *stream, const struct element *element)
+{
+    const int y = element_find(&stream->spec, "y");
+    int64_t label = 0;
+    if (y >= 0 && element->fields[y].dtype == DTYPE_I64 && element->fields[y].shape.rank == 0) {
+        memcpy(&label, element->fields[y].data, sizeof label);
+    }
+    return label;
 }
 
 int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stream, int64_t sample,
@@ -257,15 +279,18 @@ int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stre
         return err_set(err, ERR_NOT_FOUND, "the job has no such stream");
     }
     struct source *source = pipeline->streams[stream].source;
-    struct source_sample read;
+    const struct stage_place place = {.position = sample};
+    const struct source_call call = {0};
+    struct element read;
     if (sample < 0 || sample >= source->samples) {
         return err_set(err, ERR_RANGE, "row %lld: the data set has %lld", (long long)sample,
                        (long long)source->samples);
     }
-    int r = source_read(source, sample, &read, err);
+    int r = source_read(source, &place, &call, &read, err);
     if (r == 0) {
-        *ret_label = read.label;
-        r = predict_tensor(pipeline, &pipeline->predict, &read.x, ret_row, err);
+        const int input = element_input(&source->spec);
+        *ret_label = label_of(&pipeline->streams[stream], &read);
+        r = predict_tensor(pipeline, &pipeline->predict, &read.fields[input], ret_row, err);
     }
     return r;
 }
@@ -315,10 +340,16 @@ static void fit_rank(struct shape *shape, const struct shape *wanted)
     }
 }
 
+static const struct op_spec *input_spec(const struct stream *stream)
+{
+    const struct element_spec *spec = &stream->source->spec;
+    return &spec->fields[element_input(spec)].spec;
+}
+
 static int predict_npy(struct pipeline *p, const void *data, size_t size, void *ret_row,
                        struct err *err)
 {
-    const struct op_spec *wanted = &p->predict.source->x;
+    const struct op_spec *wanted = input_spec(&p->predict);
     struct tensor x;
     int r = npy_file_read(data, size, &p->npy, &x, err);
     if (r < 0) {
@@ -347,7 +378,7 @@ int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t si
                           struct err *err)
 {
     struct stream *predict = &pipeline->predict;
-    const struct op_spec *x = &predict->source->x;
+    const struct op_spec *x = input_spec(predict);
     struct decode_image image;
     if (npy_file_is(data, size)) {
         return predict_npy(pipeline, data, size, ret_row, err);

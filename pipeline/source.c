@@ -22,7 +22,7 @@ static const struct source_desc *find(const char *kind, const struct doc *files)
 int source_open(struct source *ret, const char *kind, const struct source_store *store,
                 struct arena *arena, struct err *err)
 {
-    *ret = (struct source){.kind = "numeric"};
+    *ret = (struct source){0};
     if (store->files == NULL || store->files->type != DOC_LIST) {
         return err_set(err, ERR_CORRUPT, "data set '%s' has no list of files", store->dataset);
     }
@@ -93,6 +93,15 @@ int source_read_blob(const struct source_store *store, const struct doc *file, s
                     doc_str(file, "path", "?"), out->size, (long long)doc_int(file, "bytes", 0));
     }
     return r;
+}
+
+void source_set_xy(struct source *source, enum element_kind kind, const struct op_spec *x,
+                   bool is_varying)
+{
+    source->spec.n = 0;
+    element_add(&source->spec, &(struct element_field){"x", kind, *x, is_varying});
+    element_add(&source->spec,
+                &(struct element_field){"y", ELEMENT_LABEL, {.dtype = DTYPE_I64}, false});
 }
 
 const char *source_basename(const char *path)

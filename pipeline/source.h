@@ -10,7 +10,8 @@
 
 #include "base/buf.h"
 #include "base/doc.h"
-#include "pipeline/op.h"
+#include "pipeline/element.h"
+#include "pipeline/stage.h"
 
 enum { SOURCE_FILE_MAX = 64 << 20, SOURCE_CLASSES_MAX = 1 << 16 };
 
@@ -21,9 +22,9 @@ struct source_store {
     const struct doc *files; /* [{path, bytes, id}] sorted by path */
     const char *split;       /* or NULL */
 };
-struct source_sample {
-    struct tensor x; /* borrowed until the next read */
-    int64_t label;
+/* For whom an element is made. */
+struct source_call {
+    int64_t epoch, step; /* of the batch */
 };
 
 struct source;
@@ -36,7 +37,9 @@ struct source_desc {
     int (*open)(struct source *source, const struct source_store *store, struct arena *arena,
                 struct err *err);
     void (*close)(struct source *source); /* takes a half-open one */
-    int (*read)(struct source *source, int64_t sample, struct source_sample *ret, struct err *err);
+    /* Element at a place; ret->fields are borrowed until the next read. */
+    int (*read)(struct source *source, const struct stage_place *place,
+                const struct source_call *call, struct element *ret, struct err *err);
     const char *(*path)(const struct source *source, int64_t sample);
 };
 extern const struct source_desc *const source_table[]; /* ends with NULL */
@@ -45,9 +48,7 @@ struct source {
     const struct source_desc *desc;
     void *ctx;
     int64_t samples;
-    struct op_spec x; /* dimensions of every sample; of the first image if is_varying */
-    bool is_varying;  /* height and width may differ from sample to sample */
-    const char *kind; /* of field x: "image", "numeric" */
+    struct element_spec spec;
     const char *const *classes;
     int64_t n_classes; /* 0 = labels are not classes */
 };
@@ -55,10 +56,10 @@ struct source {
 int source_open(struct source *ret, const char *kind, const struct source_store *store,
                 struct arena *arena, struct err *err);
 void source_close(struct source *source);
-static inline int source_read(struct source *source, int64_t sample, struct source_sample *ret,
-                              struct err *err)
+static inline int source_read(struct source *source, const struct stage_place *place,
+                              const struct source_call *call, struct element *ret, struct err *err)
 {
-    return source->desc->read(source, sample, ret, err);
+    return source->desc->read(source, place, call, ret, err);
 }
 
 /* Parts for the files of sources. Descriptor of a blob; its size in *ret_bytes. */
@@ -68,6 +69,16 @@ int source_read_blob(const struct source_store *store, const struct doc *file, s
                      struct buf *out, struct err *err);
 /* "train/cat/1.jpg" -> "1.jpg" */
 const char *source_basename(const char *path);
+/* The fields of a data set of things with a class: x of the given kind, and its number y. */
+void source_set_xy(struct source *source, enum element_kind kind, const struct op_spec *x,
+                   bool is_varying);
+static inline void source_put_xy(struct element *ret, int64_t sample, const struct tensor *x,
+                                 int64_t *label)
+{
+    ret->sample = sample;
+    ret->fields[0] = *x;
+    ret->fields[1] = (struct tensor){.dtype = DTYPE_I64, .data = label};
+}
 void source_reference(struct buf *out);
 
 #endif

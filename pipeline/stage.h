@@ -56,6 +56,7 @@ struct stage_map {
     bool exact;
     int64_t num_parallel_calls;
     bool deterministic;
+    struct opt_strs fields; /* none: chosen by kind */
 };
 struct stage_batch {
     int64_t batch_size;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "pipeline/fuse.h"
 
 enum { BATCH_DEFAULT = 32, PATH_TEXT = 192 };
@@ -22,20 +21,53 @@ struct compile {
     int64_t remainder; /* rows of a short last batch */
 };
 
-static int read_op(struct compile *c, const struct doc *doc, const char *path, bool exact,
-                   struct err *err)
+/* Fields that a map works on when it names none: the images; without any, all that has numbers. */
+static uint32_t default_fields(const struct element_spec *spec)
+{
+    uint32_t images = 0, numbers = 0;
+    for (int i = 0; i < spec->n; i++) {
+        const enum element_kind kind = spec->fields[i].kind;
+        images |= kind == ELEMENT_IMAGE ? 1U << i : 0;
+        numbers |= kind == ELEMENT_NUMERIC || kind == ELEMENT_AUDIO ? 1U << i : 0;
+    }
+    return images != 0 ? images : numbers;
+}
+
+static int named_fields(const struct element_spec *spec, const struct stage_map *map, uint32_t *ret,
+                        struct err *err)
+{
+    *ret = map->fields.n == 0 ? default_fields(spec) : 0;
+    for (size_t i = 0; i < map->fields.n; i++) {
+        const int field = element_find(spec, map->fields.v[i]);
+        if (field < 0) {
+            const char *names[ELEMENT_FIELDS_MAX];
+            for (int k = 0; k < spec->n; k++) {
+                names[k] = spec->fields[k].name;
+            }
+            const char *nearest = err_nearest(map->fields.v[i], names, (size_t)spec->n);
+            return err_set_at(err, ERR_UNKNOWN, "fields", "there is no field '%.64s'%s%s%s",
+                              map->fields.v[i], nearest ? "; did you mean '" : "",
+                              nearest ? nearest : "", nearest ? "'?" : "");
+        }
+        *ret |= 1U << field;
+    }
+    return 0;
+}
+
+static int read_op(struct compile *c, const struct doc *doc, const char *path,
+                   const struct stream_op *how, struct err *err)
 {
     struct stream *s = c->stream;
     if (s->n_ops == STREAM_OPS_MAX) {
         return err_set(err, ERR_LIMIT, "more than %d ops", STREAM_OPS_MAX);
     }
     struct stream_op *op = &s->ops[s->n_ops];
+    *op = *how;
     int r = op_read(doc, &c->op_names, c->arena, &op->op, err);
     if (r < 0) {
         return r;
     }
     op->level = s->n_orders;
-    op->exact = exact;
     op->path = arena_printf(c->arena, "%s[%zu].%s", c->want->path, c->at, path);
     op->line = (int)doc->line;
     /* Names were counted above, so that an op draws the same with and without random ones before
@@ -52,6 +84,12 @@ static int add_map(struct compile *c, const struct stage_map *map, bool is_bare)
     struct doc item;
     const struct doc *ops = map->ops;
     const char *in = is_bare ? "map" : "map.ops";
+    struct stream_op how = {.exact = map->exact};
+    int r = named_fields(&c->stream->source->spec, map, &how.fields, c->err);
+    if (r < 0) {
+        err_prefix(c->err, "map");
+        return r;
+    }
     if (ops->type != DOC_LIST) {
         item = *ops;
         single.items = &item;
@@ -60,7 +98,7 @@ static int add_map(struct compile *c, const struct stage_map *map, bool is_bare)
     for (size_t i = 0; i < ops->n; i++) {
         char path[PATH_TEXT];
         (void)snprintf(path, sizeof path, ops == &single ? "%s" : "%s[%zu]", in, i);
-        int r = read_op(c, &ops->items[i], path, map->exact, c->err);
+        r = read_op(c, &ops->items[i], path, &how, c->err);
         if (r < 0) {
             err_prefix(c->err, "%s", path);
             return r;
@@ -220,8 +258,9 @@ static bool is_known(const struct op_spec *spec)
     return true;
 }
 
-/* Runs the specs down the ops. Two neighbours that do not fit are both named. */
-static int check_ops(struct stream *s, const struct op_spec *first, struct err *err)
+/* Runs a spec down the ops of a field. Two neighbours that do not fit are both named. */
+static int check_ops(struct stream_chain *s, const struct op_spec *first, struct op_spec *ret,
+                     struct err *err)
 {
     struct op_spec spec = *first;
     for (int i = 0; i < s->n_ops; i++) {
@@ -243,31 +282,71 @@ static int check_ops(struct stream *s, const struct op_spec *first, struct err *
         }
         spec = s->ops[i].op.out;
     }
-    s->x = spec;
+    *ret = spec;
     return 0;
 }
 
 /* Images of many sizes need an op that gives them one; without it all have to be as large as the
  * first. */
-static int find_specs(struct compile *c)
+static int find_spec(struct compile *c, struct stream_chain *chain,
+                     const struct element_field *from, struct op_spec *ret)
 {
-    struct stream *s = c->stream;
-    struct op_spec spec = s->source->x;
+    struct op_spec spec = from->spec;
     struct err ignored = {0};
-    if (s->source->is_varying) {
+    if (from->is_varying) {
         spec.shape.d[0] = spec.shape.d[1] = -1;
-        if (check_ops(s, &spec, &ignored) == 0 && is_known(&s->x)) {
+        if (check_ops(chain, &spec, ret, &ignored) == 0 && is_known(ret)) {
             return 0;
         }
-        spec = s->source->x;
+        spec = from->spec;
     }
-    int r = check_ops(s, &spec, c->err);
+    int r = check_ops(chain, &spec, ret, c->err);
+    if (r == 0 && !is_known(ret)) {
+        return err_set_at(c->err, ERR_SHAPE, c->want->path,
+                          "the rows of a batch have no common shape in field '%s'; add Resizing to "
+                          "map",
+                          from->name);
+    }
+    return r;
+}
+
+static int make_chain(struct compile *c, int field)
+{
+    struct stream *s = c->stream;
+    const struct element_field *from = &s->source->spec.fields[field];
+    struct stream_chain *chain = &s->chains[field];
+    struct element_field out = *from;
+    *chain = (struct stream_chain){.field = field, .name = from->name};
+    chain->ops = arena_array(c->arena, (size_t)s->n_ops + 1, sizeof *chain->ops);
+    for (int i = 0; i < s->n_ops; i++) {
+        if ((s->ops[i].fields >> field & 1) != 0) {
+            chain->ops[chain->n_ops++] = s->ops[i];
+        }
+    }
+    int r = find_spec(c, chain, from, &out.spec);
     if (r < 0) {
         return r;
     }
-    if (!is_known(&s->x)) {
-        return err_set_at(c->err, ERR_SHAPE, c->want->path,
-                          "the rows of a batch have no common shape; add Resizing to map");
+    out.is_varying = false;
+    element_add(&s->spec, &out);
+    fuse_nodes(chain, c->arena);
+    if (shape_bytes(&out.spec.shape, out.spec.dtype, &chain->row_bytes) < 0 ||
+        chain->row_bytes > (size_t)1 << 30) {
+        return err_set_at(c->err, ERR_LIMIT, c->want->path, "a row of a batch is too large");
+    }
+    return 0;
+}
+
+static int make_chains(struct compile *c)
+{
+    struct stream *s = c->stream;
+    const int n = s->source->spec.n;
+    s->chains = arena_array(c->arena, (size_t)n, sizeof *s->chains);
+    for (int i = 0; i < n; i++) {
+        int r = make_chain(c, i);
+        if (r < 0) {
+            return r;
+        }
     }
     return 0;
 }
@@ -280,127 +359,5 @@ int stream_compile(struct stream *ret, struct source *source, const struct strea
     *ret = (struct stream){.source = source, .seed = want->seed};
     int r = read_stages(&c);
     r = r < 0 ? r : count_steps(&c);
-    r = r < 0 ? r : find_specs(&c);
-    if (r < 0) {
-        return r;
-    }
-    fuse_nodes(ret, arena);
-    if (shape_bytes(&ret->x.shape, ret->x.dtype, &ret->row_bytes) < 0 ||
-        ret->row_bytes > (size_t)1 << 30) {
-        return err_set_at(err, ERR_LIMIT, want->path, "a row of a batch is too large");
-    }
-    return 0;
-}
-
-int64_t stream_rows(const struct stream *stream, int64_t step)
-{
-    const int64_t left = stream->rows - step * stream->batch;
-    return left < stream->batch ? left : stream->batch;
-}
-
-static void walk(const struct stream *s, struct stage_place place, int64_t row,
-                 struct stream_places *ret)
-{
-    int i = s->n_orders;
-    for (; i > s->batch_at; i--) {
-        ret->at[i] = (struct stage_place){place.iteration, place.position * s->batch + row};
-        s->orders[i - 1].stage.desc->place(&s->orders[i - 1].stage, s->orders[i - 1].n, &place);
-    }
-    place.position = place.position * s->batch + row;
-    for (; i > 0; i--) {
-        ret->at[i] = place;
-        s->orders[i - 1].stage.desc->place(&s->orders[i - 1].stage, s->orders[i - 1].n, &place);
-    }
-    ret->at[0] = place;
-}
-
-void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
-                  struct stream_places *ret)
-{
-    /* An endless stream runs on from epoch to epoch. */
-    const struct stage_place place = {.iteration = stream->is_endless ? 0 : epoch,
-                                      .position =
-                                          stream->is_endless ? epoch * stream->steps + step : step};
-    walk(stream, place, row, ret);
-    ret->epoch = epoch;
-    ret->step = step;
-}
-
-void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
-                       int64_t ahead, struct stream_places *ret)
-{
-    const int64_t at = (step * stream->batch + row + ahead) % stream->rows;
-    stream_place(stream, epoch, at / stream->batch, at % stream->batch, ret);
-}
-
-static int apply_node(const struct stream *s, struct stream_node *node, const struct tensor *in,
-                      const struct stream_places *places, struct tensor *out,
-                      struct op_scratch *scratch, struct err *err)
-{
-    if (node->n_ops > 1) {
-        return fuse_run(s, node, in, places, out, err);
-    }
-    const struct stream_op *op = &node->ops[0];
-    const struct op_key key = fuse_key(s, op, places);
-    return op_run(&op->op, &key, in, out, scratch, err);
-}
-
-/* Bytes of what the node makes of this input. */
-static int out_bytes(const struct stream_node *node, const struct tensor *in, size_t *ret,
-                     struct err *err)
-{
-    *ret = node->out_bytes;
-    if (*ret > 0) {
-        return 0;
-    }
-    struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
-    for (int i = 0; i < node->n_ops; i++) {
-        struct op op = node->ops[i].op;
-        int r = op_check(&op, &spec, err);
-        if (r < 0) {
-            return r;
-        }
-        spec = op.out;
-    }
-    int r = shape_bytes(&spec.shape, spec.dtype, ret);
-    return r < 0 || *ret > (size_t)1 << 30 ? err_set(err, ERR_LIMIT, "the sample becomes too large")
-                                           : 0;
-}
-
-int stream_apply(struct stream *stream, const struct tensor *x, const struct stream_places *places,
-                 struct stream_buffers *buffers, int64_t weight, void *ret_row, struct err *err)
-{
-    struct tensor in = *x, out;
-    int64_t begin = weight > 0 ? clock_us() : 0;
-    for (int i = 0; i < stream->n_nodes; i++) {
-        struct stream_node *node = &stream->nodes[i];
-        size_t bytes;
-        int r = i + 1 < stream->n_nodes ? out_bytes(node, &in, &bytes, err) : 0;
-        if (r < 0) {
-            return r;
-        }
-        out.data =
-            i + 1 < stream->n_nodes ? op_scratch_need(&buffers->side[i & 1], bytes) : ret_row;
-        r = apply_node(stream, node, &in, places, &out, &buffers->op, err);
-        if (r < 0) {
-            return r;
-        }
-        if (weight > 0) {
-            const int64_t now = clock_us();
-            node->us += (now - begin) * weight;
-            begin = now;
-        }
-        in = out;
-    }
-    if (stream->n_nodes == 0) {
-        memcpy(ret_row, x->data, stream->row_bytes);
-    }
-    return 0;
-}
-
-void stream_buffers_fini(struct stream_buffers *buffers)
-{
-    op_scratch_fini(&buffers->side[0]);
-    op_scratch_fini(&buffers->side[1]);
-    op_scratch_fini(&buffers->op);
+    return r < 0 ? r : make_chains(&c);
 }

@@ -1,7 +1,8 @@
 /* stream - one compiled stream: which sample stands in which row of which step, and what is done to
- * it.
+ * its fields.
  *
- * Owns:     what stream_compile allocates lives in the arena; the source is borrowed.
+ * Owns:     what stream_compile allocates lives in the arena; the source is borrowed; stream_fini
+ *           gives back the memory of fields.
  * Threads:  one (nodes count their time).
  * Errors:   of compile: path into the job document. stream_make: those of source_read and op_run.
  * Lifetime: the arena's.
@@ -9,6 +10,7 @@
 #ifndef PIPELINE_STREAM_H
 #define PIPELINE_STREAM_H
 
+#include "pipeline/op.h"
 #include "pipeline/source.h"
 #include "pipeline/stage.h"
 
@@ -24,6 +26,7 @@ struct stream_op {
     bool exact; /* not to be fused */
     const char *path; /* in the job: "pipeline[1].map[0]" */
     int line;
+    uint32_t fields; /* bit i: works on field i */
 };
 struct stream_node { /* one pass over the sample: an op, or several fused */
     const struct stream_op *ops;
@@ -35,6 +38,17 @@ struct stream_node { /* one pass over the sample: an op, or several fused */
     float *factor, *term; /* fused linear ops, one a channel; NULL without */
     struct affine fill;   /* of a resampling: all but its map */
     int64_t us;
+};
+/* What is done to one field. An op on several fields draws the same numbers for each of them. */
+struct stream_chain {
+    int field;
+    const char *name;
+    struct stream_op *ops;
+    int n_ops;
+    struct stream_node *nodes;
+    int n_nodes;
+    struct op_scratch made; /* of stream_get */
+    size_t row_bytes;       /* 0 = depends on the sample */
 };
 
 struct stream_want {
@@ -53,11 +67,9 @@ struct stream {
     int n_orders, batch_at; /* orders[batch_at..] count batches */
     struct stream_op ops[STREAM_OPS_MAX];
     int n_ops;
-    struct stream_node nodes[STREAM_OPS_MAX];
-    int n_nodes;
-    struct op_spec x; /* of a row */
-    size_t row_bytes;
-    int64_t batch, steps, rows; /* rows: of an epoch */
+    struct stream_chain *chains; /* one a field */
+    struct element_spec spec;    /* of what comes out */
+    int64_t batch, steps, rows;  /* rows: of an epoch */
     bool drop_remainder, is_endless;
     int64_t prefetch; /* 0 = AUTOTUNE */
     int64_t source_us;
@@ -83,9 +95,19 @@ void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int6
 void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
                        int64_t ahead, struct stream_places *ret);
 
-/* Makes a row of x out of a sample; is_timed adds to the nodes' time, `weight` times. */
-int stream_apply(struct stream *stream, const struct tensor *x, const struct stream_places *places,
-                 struct stream_buffers *buffers, int64_t weight, void *ret_row, struct err *err);
+/* Runs the ops on the fields of an element. Field i goes to rows[i], of row_bytes; without rows, or
+ * with NULL there, into memory that lasts until the next call. `weight` times the time is added to
+ * the nodes'. */
+int stream_apply(struct stream *stream, const struct element *in,
+                 const struct stream_places *places, struct stream_buffers *buffers, int64_t weight,
+                 void *const *rows, struct element *ret, struct err *err);
+/* One field's part of it. */
+int stream_apply_field(struct stream *stream, struct stream_chain *chain, const struct tensor *in,
+                       const struct stream_places *places, struct stream_buffers *buffers,
+                       int64_t weight, void *row, struct tensor *ret, struct err *err);
+/* Does the chain take samples of every size? */
+bool stream_takes_any(const struct stream *stream, const struct stream_chain *chain);
+void stream_fini(struct stream *stream);
 void stream_buffers_fini(struct stream_buffers *buffers);
 
 #endif

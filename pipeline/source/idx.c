@@ -20,6 +20,7 @@ struct idx {
     struct pair pairs[PAIRS_MAX];
     int n_pairs;
     struct shape item;
+    int64_t label; /* of the last read */
 };
 
 static bool has(const char *path, const char *word)
@@ -193,8 +194,9 @@ static int open_idx(struct source *source, const struct source_store *store, str
                        store->dataset, store->split ? store->split : "",
                        store->split && strcmp(store->split, "test") == 0 ? "t10k" : "train");
     }
-    source->x = (struct op_spec){.dtype = idx->pairs[0].images.dtype, .shape = idx->item};
-    source->kind = idx->item.rank == 3 ? "image" : "numeric";
+    source_set_xy(source, idx->item.rank == 3 ? ELEMENT_IMAGE : ELEMENT_NUMERIC,
+                  &(struct op_spec){.dtype = idx->pairs[0].images.dtype, .shape = idx->item},
+                  false);
     source->n_classes = find_classes(idx);
     const char **names = arena_array(arena, (size_t)source->n_classes + 1, sizeof *names);
     for (int64_t i = 0; i < source->n_classes; i++) {
@@ -223,18 +225,19 @@ static const struct pair *pair_of(const struct idx *idx, int64_t sample)
     return &idx->pairs[p];
 }
 
-static int read_idx(struct source *source, int64_t sample, struct source_sample *ret,
-                    struct err *err)
+static int read_idx(struct source *source, const struct stage_place *place,
+                    const struct source_call *call, struct element *ret, struct err *err)
 {
-    (void)err;
-    const struct idx *idx = source->ctx;
-    const struct pair *pair = pair_of(idx, sample);
-    const int64_t at = sample - pair->first;
-    ret->x =
-        (struct tensor){.dtype = source->x.dtype,
-                        .shape = source->x.shape,
-                        .data = (unsigned char *)pair->images.data + (size_t)at * pair->item_bytes};
-    ret->label = label_at(&pair->labels, at);
+    (void)call, (void)err;
+    struct idx *idx = source->ctx;
+    const struct pair *pair = pair_of(idx, place->position);
+    const int64_t at = place->position - pair->first;
+    const struct tensor x = {.dtype = pair->images.dtype,
+                             .shape = idx->item,
+                             .data = (unsigned char *)pair->images.data +
+                                     (size_t)at * pair->item_bytes};
+    idx->label = label_at(&pair->labels, at);
+    source_put_xy(ret, place->position, &x, &idx->label);
     return 0;
 }
 

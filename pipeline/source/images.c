@@ -22,6 +22,7 @@ struct images {
     int channels;
     struct decode *decode;
     struct buf file;
+    int64_t label; /* of the last read */
 };
 
 /* Where a class's name stands in a path; n = 0: the file is in no class folder. */
@@ -196,8 +197,9 @@ static int find_shape(struct source *source, struct err *err)
                        "none of the first %d files of data set '%s' is a picture; the last one %s",
                        tried, k->store.dataset, text);
     }
-    source->x = (struct op_spec){
-        .dtype = DTYPE_U8, .shape = {.rank = 3, .d = {first.height, first.width, k->channels}}};
+    const struct op_spec x = {.dtype = DTYPE_U8,
+                              .shape = {.rank = 3, .d = {first.height, first.width, k->channels}}};
+    source_set_xy(source, ELEMENT_IMAGE, &x, true);
     return 0;
 }
 
@@ -235,8 +237,6 @@ static int open_images(struct source *source, const struct source_store *store, 
     if (r < 0 || source->samples == 0) {
         return r;
     }
-    source->kind = "image";
-    source->is_varying = true;
     source->classes = k->classes;
     source->n_classes = k->n_classes;
     return find_shape(source, err);
@@ -250,21 +250,23 @@ static void close_images(struct source *source)
     buf_fini(&k->file);
 }
 
-static int read_images(struct source *source, int64_t sample, struct source_sample *ret,
-                       struct err *err)
+static int read_images(struct source *source, const struct stage_place *place,
+                       const struct source_call *call, struct element *ret, struct err *err)
 {
+    (void)call;
     struct images *k = source->ctx;
-    const struct item *item = &k->items[sample];
+    const struct item *item = &k->items[place->position];
     struct decode_image image;
     int r = source_read_blob(&k->store, item->file, SOURCE_FILE_MAX, &k->file, err);
     r = r < 0 ? r : decode_run(k->decode, k->file.data, k->file.size, k->channels, &image, err);
     if (r < 0) {
         return r;
     }
-    ret->x = (struct tensor){.dtype = DTYPE_U8,
+    const struct tensor x = {.dtype = DTYPE_U8,
                              .shape = {.rank = 3, .d = {image.height, image.width, image.channels}},
                              .data = (void *)(uintptr_t)image.data};
-    ret->label = item->label;
+    k->label = item->label;
+    source_put_xy(ret, place->position, &x, &k->label);
     return 0;
 }
 

@@ -9,6 +9,9 @@ static const struct opt options[] = {
                 .flags = OPT_REQUIRED),
     OPT_BOOL_ROW(stage_map, exact, false,
                  "Run each operation by itself, as Keras does: neighbours are not fused."),
+    OPT_STRS_ROW(stage_map, fields,
+                 "Names of the fields to work on. Without: every image; where there is none, every "
+                 "audio and numeric field."),
     OPT_I64_ROW(stage_map, num_parallel_calls, -1, -1, OPT_I64_MAX,
                 "Accepted; resources.workers decides.", .names = autotune,
                 .flags = OPT_NULLABLE | OPT_IGNORED),
