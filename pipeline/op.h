@@ -21,16 +21,21 @@
 enum { OP_PARAMS_MAX = 8 };
 
 enum op_flag {
-    OP_RANDOM = 1 << 0,    /* draws; absent in validation and predictions */
-    OP_BATCH = 1 << 5,     /* draws once for all samples of a batch */
-    OP_SAMPLE = 1 << 1,    /* looks at the sample's index in its data set (tests) */
-    OP_CHANNELS = 1 << 2,  /* linear, a factor and a term a channel: has `linear` */
-    OP_GEOMETRIC = 1 << 3, /* one map of the plane: has `affine` instead of `run` */
-    OP_PLANES = 1 << 5,    /* an image to one of the same type, each channel by itself: takes
-                              channels_first too */
-    OP_EXACT_PLACES =
-        1 << 4, /* geometric, pixels to pixels: fill and interpolation are of no account */
+    OP_RANDOM = 1 << 0,       /* draws; absent in validation and predictions */
+    OP_BATCH = 1 << 1,        /* draws once for all samples of a batch */
+    OP_CHANNELS = 1 << 2,     /* linear, a factor and a term a channel: has `linear` */
+    OP_GEOMETRIC = 1 << 3,    /* one map of the plane: has `affine` instead of `run` */
+    OP_EXACT_PLACES = 1 << 4, /* geometric, pixels to pixels: fill and interpolation are of no
+                                 account */
+    OP_PLANES = 1 << 5,       /* an image to one of the same type, each channel by itself: takes
+                                 channels_first too */
+    OP_TEST = 1 << 6,         /* in builds with tests alone, and not in the reference */
 };
+/* The sum of seven powers of two is this only if no two are the same. */
+_Static_assert(OP_RANDOM + OP_BATCH + OP_CHANNELS + OP_GEOMETRIC + OP_EXACT_PLACES + OP_PLANES +
+                       OP_TEST ==
+                   (1 << 7) - 1,
+               "two flags of ops share a bit");
 
 /* Memory that grows to what was needed and stays. */
 struct op_scratch {

@@ -73,7 +73,7 @@ const struct op_desc op_fault = {
     .summary = "Fails on purpose on chosen samples; only in builds with tests.",
     .options = options,
     .ctx_size = sizeof(struct fault),
-    .flags = OP_SAMPLE,
+    .flags = OP_TEST,
     .check = check,
     .run = run,
 };

@@ -108,6 +108,8 @@ static const struct wrong {
      ERR_SHAPE},
     {"{\"Normalization\": {\"mean\": 1}}", "Normalization.variance", ERR_MISSING},
     {"{\"Sleep\": {\"microseconds\": -1}}", "Sleep.microseconds", ERR_RANGE},
+    {"{\"RandomCrop\": {\"height\": 2, \"width\": 2, \"data_format\": \"channels_first\"}}",
+     "RandomCrop.data_format", ERR_UNSUPPORTED},
 };
 
 START_TEST(test_wrong_options)
