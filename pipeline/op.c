@@ -381,6 +381,9 @@ void op_to_floats(const struct tensor *in, int64_t n, float *out)
 void op_reference(struct buf *out)
 {
     for (const struct op_desc *const *row = op_table; *row != NULL; row++) {
+        if (((*row)->flags & OP_TEST) != 0) {
+            continue;
+        }
         buf_printf(out, "## %s\n\n%s%s\n\n", (*row)->name, (*row)->summary,
                    ((*row)->flags & OP_RANDOM) != 0 ? " Random: only in training." : "");
         opt_reference((*row)->options, out);

@@ -1,4 +1,4 @@
-/* sleep - waits with each sample; for benchmarks and tests of asynchrony. */
+/* sleep - waits with each sample, for tests of asynchrony; only in builds with tests. */
 #include <poll.h>
 #include <string.h>
 #include <time.h>
@@ -41,9 +41,10 @@ static int run(const void *ctx, const float *params, const struct op_key *key,
 
 const struct op_desc op_sleep = {
     .name = "Sleep",
-    .summary = "Waits with each sample; for benchmarks and tests.",
+    .summary = "Waits with each sample; only in builds with tests.",
     .options = options,
     .ctx_size = sizeof(struct sleep),
+    .flags = OP_TEST,
     .check = check,
     .run = run,
 };
