@@ -21,16 +21,22 @@ def leads_of(path):
     return leads
 
 
-def symbols(obj):
-    for line in lint.run("nm", "-f", "sysv", "--defined-only", str(obj)).splitlines():
+def symbols(objects):
+    """For each object (name, kind, section) of what it defines; one nm for all of them, as there are hundreds."""
+    found = {str(obj): [] for obj in objects}
+    obj = str(objects[0])
+    for line in lint.run("nm", "-f", "sysv", "--defined-only", *found).splitlines():
+        if line.startswith("Symbols from "):
+            obj = line[len("Symbols from ") : -1]
         columns = [column.strip() for column in line.split("|")]
         if len(columns) == 7 and columns[3] in ("FUNC", "OBJECT"):
-            yield columns[0], columns[2], columns[6]
+            found[obj].append((columns[0], columns[2], columns[6]))
+    return found
 
 
-def object_violations(path, obj):
+def object_violations(path, defined):
     leads = leads_of(path)
-    for name, kind, section in symbols(obj):
+    for name, kind, section in defined:
         if name == "main" or "asan" in name or name.startswith("__"):
             continue
         is_data = section.startswith((".data", ".bss", "*COM*")) and not section.startswith(".data.rel.ro")
@@ -43,17 +49,19 @@ def object_violations(path, obj):
 def violations(tree):
     """Every object of our folders, by the compiler's own list."""
     commands = json.loads((tree.build / "compile_commands.json").read_text(encoding="utf-8"))
-    n = 0
+    paths = {}
     for command in commands:
         source = pathlib.Path(command["directory"], command["file"]).resolve()
         obj = pathlib.Path(command["directory"], command["output"])
         if tree.root in source.parents and obj.is_file():
             path = source.relative_to(tree.root)
             if path.parts[0] in lint.FOLDERS:
-                n += 1
-                yield from object_violations(path, obj)
-    if n < 10:
-        yield f"{tree.build}: only {n} objects; build first"
+                paths[str(obj)] = path
+    if len(paths) < 10:
+        yield f"{tree.build}: only {len(paths)} objects; build first"
+        return
+    for obj, defined in symbols(list(paths)).items():
+        yield from object_violations(paths[obj], defined)
 
 
 def control(tree):
@@ -63,7 +71,7 @@ def control(tree):
         for source in sorted((lint.HERE / "bad" / "symbols").glob("*.c")):
             obj = pathlib.Path(folder, source.stem + ".o")
             lint.run("cc", "-fPIC", "-c", str(source), "-o", str(obj))
-            found = "\n".join(object_violations(pathlib.Path("proto") / source.name, obj))
+            found = "\n".join(object_violations(pathlib.Path("proto") / source.name, symbols([obj])[str(obj)]))
             wanted = [] if "good" in source.name else ["exports lease_slab", "global slab_count", "global hidden"]
             missed += [f"{source.name}: no '{text}'" for text in wanted if text not in found]
             missed += [f"{source.name}: {found}"] if not wanted and found else []
