@@ -97,11 +97,16 @@ static int check_classes(const struct source *train, const struct source *valida
     for (int64_t i = 0; i < train->n_classes || i < validation->n_classes; i++) {
         const char *a = i < train->n_classes ? train->classes[i] : NULL;
         const char *b = i < validation->n_classes ? validation->classes[i] : NULL;
-        if (b != NULL && (a == NULL || strcmp(a, b) != 0)) {
+        if (a == NULL) {
             return err_set_at(err, ERR_DATA, "data.validation",
-                              "its class %lld is '%s', that of data.train %s%s%s", (long long)i, b,
-                              a != NULL ? "'" : "does not exist", a != NULL ? a : "",
-                              a != NULL ? "'" : "");
+                              "it has %lld classes and data.train has %lld: %s",
+                              (long long)validation->n_classes, (long long)train->n_classes,
+                              validation->top_class != NULL ? validation->top_class : b);
+        }
+        if (b != NULL && strcmp(a, b) != 0) {
+            return err_set_at(err, ERR_DATA, "data.validation",
+                              "its class %lld is '%s', that of data.train '%s'", (long long)i, b,
+                              a);
         }
     }
     return 0;
@@ -290,6 +295,9 @@ void pipeline_plan(const struct pipeline *pipeline, struct doc *map, struct aren
         doc_set_str(doc_push(classes, arena), arena, source->classes[i]);
     }
     doc_put_int(map, arena, "n_classes", source->n_classes);
+    if (source->top_class != NULL) {
+        doc_put_str(map, arena, "top_class", source->top_class);
+    }
     doc_put_int(map, arena, "slab_bytes", (int64_t)slab_bytes);
 }
 

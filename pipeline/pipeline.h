@@ -38,7 +38,7 @@ void pipeline_destroy(struct pipeline *pipeline);
 /* The data half of the plan:
  * {pipeline: id, streams: {train: {dataset, split, samples, batch, steps (an epoch), repeat,
  * fields: [{name, kind, dtype, shape}], prefetch: n or 0 = AUTOTUNE}, validation: {...} or absent},
- * classes: [names], n_classes, slab_bytes}. Fields: "x" (and more) then "y". */
+ * classes: [names], n_classes, top_class, slab_bytes}. Fields: "x" (and more) then "y". */
 void pipeline_plan(const struct pipeline *pipeline, struct doc *map, struct arena *arena);
 const char *pipeline_id(const struct pipeline *pipeline);
 bool pipeline_has(const struct pipeline *pipeline, enum pipeline_stream stream);

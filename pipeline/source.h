@@ -50,7 +50,8 @@ struct source {
     int64_t samples;
     struct element_spec spec;
     const char *const *classes;
-    int64_t n_classes; /* 0 = labels are not classes */
+    int64_t n_classes;     /* 0 = labels are not classes */
+    const char *top_class; /* which of the data is of the last class, for messages; or NULL */
 };
 
 int source_open(struct source *ret, const char *kind, const struct source_store *store,

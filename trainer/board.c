@@ -304,8 +304,11 @@ static void drop_lease(struct board *board, struct board_worker *worker, int i)
             sizeof(*lease) * (size_t)(worker->n_leases - i));
 }
 
+static const int64_t CHUNK_US_MAX = 3600 * (int64_t)1000000;
+
 static void measure(struct board *board, const struct board_lease *lease, int64_t us)
 {
+    us = us < 0 ? 0 : us > CHUNK_US_MAX ? CHUNK_US_MAX : us; /* a worker's word */
     int64_t row_us = us / (lease->end - lease->begin) + 1;
     int64_t old = board->timing.row_us;
     /* One chunk that took long (its worker was stopped for a while) must not make all deadlines long. */

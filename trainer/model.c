@@ -172,6 +172,21 @@ static int read_compile(struct model *model, struct compile *compile, struct err
     return 0;
 }
 
+/* Labels that no output stands for are named before the first step. */
+static int check_classes(const struct model *model, const struct model_options *options,
+                         struct err *err)
+{
+    size_t width = model->wires[model->output].count / model->out_rows;
+    if (!loss_is_sparse(model->loss) || (int64_t)width >= options->n_classes) {
+        return 0;
+    }
+    return err_set_at(err, ERR_SHAPE, output_path(model),
+                      "the data has %lld classes, but the output is %zu wide%s%s%s",
+                      (long long)options->n_classes, width, options->top_class != NULL ? " (" : "",
+                      options->top_class != NULL ? options->top_class : "",
+                      options->top_class != NULL ? ")" : "");
+}
+
 static int build_training(struct model *model, const struct model_options *options, struct err *err)
 {
     struct compile compile = {0};
@@ -179,12 +194,7 @@ static int build_training(struct model *model, const struct model_options *optio
     r = r < 0 ? r : fit_label(model, options->label, err);
     r = r < 0 ? r : make_loss(model, compile.loss, err);
     r = r < 0 ? r : make_metrics(model, compile.metrics, err);
-    if (r == 0 && options->n_classes > 0 && loss_is_sparse(model->loss) &&
-        (int64_t)(model->wires[model->output].count / model->out_rows) < options->n_classes) {
-        r = err_set_at(
-            err, ERR_SHAPE, "model", "the data has %lld classes, but the output is %zu wide",
-            (long long)options->n_classes, model->wires[model->output].count / model->out_rows);
-    }
+    r = r < 0 ? r : check_classes(model, options, err);
     return r < 0 ? r : make_optimizer(model, compile.optimizer, err);
 }
 

@@ -33,6 +33,7 @@ struct model_options {
     int n_inputs;
     const struct model_input *label; /* field "y", or NULL */
     int64_t n_classes;               /* 0 = unknown; for messages about labels out of range */
+    const char *top_class;           /* which of the data is of the last class, or NULL */
     int64_t batch_rows;              /* greatest batch */
     int64_t total_steps;             /* for schedules; 0 = unknown */
     uint64_t seed;

@@ -162,6 +162,7 @@ int setup_model(struct setup *setup, struct err *err)
         .n_inputs = setup->n_inputs,
         .label = train->label >= 0 ? &setup->label : NULL,
         .n_classes = doc_int(setup->plan_doc, "n_classes", 0),
+        .top_class = doc_str(setup->plan_doc, "top_class", NULL),
         .batch_rows = train->batch > validation->batch ? train->batch : validation->batch,
         .total_steps = setup->plan.epochs * train->steps,
         .seed = (uint64_t)setup->job.fit.seed,

@@ -10,7 +10,7 @@ extern const struct source_desc source_idx;
 enum { PAIRS_MAX = 16 };
 
 struct pair {
-    const char *images_path;
+    const char *images_path, *labels_path;
     struct buf images_storage, labels_storage;
     struct tensor images, labels;
     int64_t first; /* sample */
@@ -109,6 +109,7 @@ static int open_pair(const struct source_store *store, const struct doc *file, s
                        pair->images_path, store->dataset);
     }
     int r = read_file(store, file, &pair->images_storage, &pair->images, err);
+    pair->labels_path = doc_str(labels, "path", "?");
     r = r < 0 ? r : read_file(store, labels, &pair->labels_storage, &pair->labels, err);
     return r < 0 ? r : check_labels(pair, labels, err);
 }
@@ -134,18 +135,25 @@ static int64_t label_at(const struct tensor *labels, int64_t i)
     }
 }
 
-static int64_t find_classes(const struct idx *idx)
+static int64_t find_classes(const struct idx *idx, struct arena *arena, const char **ret_top)
 {
-    int64_t most = -1;
+    int64_t most = -1, at = 0;
+    const char *path = "";
     for (int p = 0; p < idx->n_pairs; p++) {
         for (int64_t i = 0; i < idx->pairs[p].labels.shape.d[0]; i++) {
             const int64_t label = label_at(&idx->pairs[p].labels, i);
             if (label < 0 || label >= SOURCE_CLASSES_MAX) {
                 return 0;
             }
-            most = label > most ? label : most;
+            if (label > most) {
+                most = label;
+                at = i;
+                path = idx->pairs[p].labels_path;
+            }
         }
     }
+    *ret_top = arena_printf(arena, "row %lld of '%s' has label %lld", (long long)at, path,
+                            (long long)most);
     return most + 1;
 }
 
@@ -197,7 +205,7 @@ static int open_idx(struct source *source, const struct source_store *store, str
     source_set_xy(source, idx->item.rank == 3 ? ELEMENT_IMAGE : ELEMENT_NUMERIC,
                   &(struct op_spec){.dtype = idx->pairs[0].images.dtype, .shape = idx->item},
                   false);
-    source->n_classes = find_classes(idx);
+    source->n_classes = find_classes(idx, arena, &source->top_class);
     const char **names = arena_array(arena, (size_t)source->n_classes + 1, sizeof *names);
     for (int64_t i = 0; i < source->n_classes; i++) {
         names[i] = arena_printf(arena, "%lld", (long long)i);

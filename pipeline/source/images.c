@@ -239,6 +239,9 @@ static int open_images(struct source *source, const struct source_store *store, 
     }
     source->classes = k->classes;
     source->n_classes = k->n_classes;
+    source->top_class =
+        arena_printf(arena, "class %lld is the folder '%s'", (long long)k->n_classes - 1,
+                     k->n_classes > 0 ? k->classes[k->n_classes - 1] : "");
     return find_shape(source, err);
 }
 

@@ -271,7 +271,8 @@ END_TEST
 
 START_TEST(names_a_label_out_of_range)
 {
-    static const char *const says[] = {"job.yaml:11: model", "8 classes", "3 wide"};
+    static const char *const says[] = {"job.yaml:15: model[3].Dense", "8 classes", "3 wide",
+                                       "row 20 of 'train-labels-idx1-ubyte' has label 7"};
     char path[TEST_PATH];
     struct live_result r;
     NEED_TRAINER();
@@ -281,7 +282,27 @@ START_TEST(names_a_label_out_of_range)
     put("tiny");
     write_job(NULL, NULL, path);
     live_run(&live, &r, "run", path, NULL);
-    expect(&r, 2, says, 3, "label");
+    expect(&r, 2, says, 4, "label");
+    live_free(&r);
+}
+END_TEST
+
+/* Only the held-out data has it: no step of training would ever meet it. */
+START_TEST(names_a_label_out_of_range_behind_training)
+{
+    static const char *const says[] = {"job.yaml:4: data.validation", "8 classes",
+                                       "data.train has 3",
+                                       "row 20 of 'test-labels-idx1-ubyte' has label 7"};
+    char path[TEST_PATH];
+    struct live_result r;
+    live_daemon(&live, NULL);
+    put_idx("tiny", "train", SAMPLES, SAMPLES, 1, 0);
+    put_idx("tiny", "test", SAMPLES, SAMPLES, 7, 0);
+    put("tiny");
+    write_job(NULL, NULL, path);
+    live_run(&live, &r, "check", path, NULL);
+    ck_assert_int_ne(r.status, 0);
+    expect(&r, r.status, says, 4, "label of validation");
     live_free(&r);
 }
 END_TEST
@@ -599,6 +620,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, names_what_is_wrong_in_a_job);
     tcase_add_test(tcase, runs_the_good_job);
     tcase_add_test(tcase, names_a_label_out_of_range);
+    tcase_add_test(tcase, names_a_label_out_of_range_behind_training);
     tcase_add_loop_test(tcase, names_idx_files_with_wrong_sizes, 0,
                         sizeof(sizes) / sizeof(sizes[0]));
     tcase_add_test(tcase, names_an_empty_class_folder);

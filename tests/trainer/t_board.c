@@ -284,6 +284,68 @@ START_TEST(test_conviction)
 }
 END_TEST
 
+/* Tokens that are not those of a lease: none marks a row as made, and the right one still does. */
+START_TEST(test_wrong_tokens)
+{
+    struct sim sim;
+    struct msg_chunk_make make;
+    sim_init(&sim, 3);
+    struct board *board = &sim.board;
+    int index = board_open(board, &sim.next, 2);
+    int worker = board_add_worker(board, 0, 100), other = board_add_worker(board, 1, 101);
+    ck_assert(board_lease(board, worker, 0, &make));
+    const struct msg_chunk_done right = {.stream = make.stream,
+                                         .begin = make.begin,
+                                         .end = make.end,
+                                         .slab = make.slab,
+                                         .generation = make.generation,
+                                         .us = 100};
+    struct msg_chunk_done wrong[] = {right, right, right, right, right, right};
+    wrong[0].generation++;
+    wrong[1].generation = 0;
+    wrong[2].begin++;
+    wrong[3].end = INT64_MAX;
+    wrong[4].slab++;
+    wrong[5].slab = -1;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        ck_assert_int_eq(board_done(board, worker, &wrong[i]), -1);
+    }
+    ck_assert_int_eq(board_done(board, other, &right), -1);
+    ck_assert_int_eq(board->batches[index].n_done, 0);
+    ck_assert_int_eq(board->n_late, 7);
+    ck_assert_int_eq(board_done(board, worker, &right), index);
+    ck_assert_int_eq(board_done(board, worker, &right), -1); /* once */
+    ck_assert_int_eq(board->batches[index].n_done, 1);
+    arena_fini(&sim.arena);
+}
+END_TEST
+
+/* What a worker says of its time sets deadlines; none may make them absurd. */
+START_TEST(test_wrong_times)
+{
+    static const int64_t said[] = {INT64_MIN, -1, 0, INT64_MAX};
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+        struct sim sim;
+        struct msg_chunk_make make;
+        sim_init(&sim, 3);
+        board_open(&sim.board, &sim.next, 2);
+        int worker = board_add_worker(&sim.board, 0, 100);
+        ck_assert(board_lease(&sim.board, worker, 1000, &make));
+        const struct msg_chunk_done done = {.begin = make.begin,
+                                            .end = make.end,
+                                            .slab = make.slab,
+                                            .generation = make.generation,
+                                            .us = said[i]};
+        ck_assert_int_ge(board_done(&sim.board, worker, &done), 0);
+        ck_assert(board_lease(&sim.board, worker, 1000, &make));
+        int64_t next = board_next_deadline(&sim.board);
+        ck_assert_msg(next >= 1000 + sim.board.timing.floor_us && next < (int64_t)1 << 50,
+                      "said %lld: %lld", (long long)said[i], (long long)next);
+        arena_fini(&sim.arena);
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("board");
@@ -291,6 +353,8 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_order);
     tcase_add_test(tcase, test_deaths_and_stops);
     tcase_add_test(tcase, test_conviction);
+    tcase_add_test(tcase, test_wrong_tokens);
+    tcase_add_test(tcase, test_wrong_times);
     suite_add_tcase(suite, tcase);
     return suite;
 }
