@@ -42,13 +42,33 @@ static void put_doc(struct answer *answer, const struct doc *doc)
     buf_puts(&answer->text, "\n");
 }
 
-static void put_text(struct answer *answer, unsigned status, const char *text)
+/* {"error": {"code", "text"}}, as `millrace --json` has it. */
+static void put_error(struct answer *answer, unsigned status, int code, const char *text)
 {
-    answer->status = status;
-    answer->type = "text/plain; charset=utf-8";
+    struct arena arena;
+    arena_init(&arena);
+    struct doc *map = doc_new(&arena);
+    doc_set_map(map);
+    struct doc *error = doc_put(map, &arena, "error");
+    doc_set_map(error);
+    doc_put_str(error, &arena, "code", err_find(code)->name);
+    doc_put_str(error, &arena, "text", text);
     buf_clear(&answer->text);
-    buf_puts(&answer->text, text);
-    buf_puts(&answer->text, "\n");
+    put_doc(answer, map);
+    answer->status = status;
+    arena_fini(&arena);
+}
+
+static void put_state(struct answer *answer, unsigned status, const char *state)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct doc *map = doc_new(&arena);
+    doc_set_map(map);
+    doc_put_str(map, &arena, "state", state);
+    put_doc(answer, map);
+    answer->status = status;
+    arena_fini(&arena);
 }
 
 static void answer_with(const struct daemon *daemon, struct answer *answer,
@@ -68,13 +88,13 @@ static void get_health(const struct daemon *daemon, const char *rest, struct ans
     (void)rest;
     const char *why = NULL;
     bool well = status_is_well(daemon, &why);
-    put_text(answer, well ? 200 : 503, well ? "ok" : why);
+    put_state(answer, well ? 200 : 503, well ? "ready" : why);
 }
 
 static void get_ready(const struct daemon *daemon, const char *rest, struct answer *answer)
 {
     if (daemon->stopping) {
-        put_text(answer, 503, "stopping");
+        put_state(answer, 503, "stopping");
     } else {
         get_health(daemon, rest, answer);
     }
@@ -96,7 +116,7 @@ static void get_job(const struct daemon *daemon, const char *rest, struct answer
 {
     const struct job *job = jobs_find(daemon, rest);
     if (job == NULL) {
-        put_text(answer, 404, "no such job");
+        put_error(answer, 404, ERR_NOT_FOUND, "no such job; /api/v1/jobs lists them");
         return;
     }
     struct arena arena;
@@ -138,29 +158,53 @@ static void get_page(const struct daemon *daemon, const char *rest, struct answe
     (void)daemon;
     const struct web_file *file = web_find(rest);
     if (file == NULL) {
-        put_text(answer, 404, "no such page");
+        put_error(answer, 404, ERR_NOT_FOUND, "no such page");
         return;
     }
     answer->type = file->type;
     buf_put(&answer->text, file->data, file->size);
 }
 
+static http_fn get_routes;
+
 struct route {
     const char *path;
     bool below; /* also what follows the path */
     http_fn *fn;
+    const char *summary;
 };
 static const struct route routes[] = {
-    {"/healthz", false, get_health},
-    {"/readyz", false, get_ready},
-    {"/metrics", false, get_metrics},
-    {"/api/v1/status", false, get_status},
-    {"/api/v1/jobs", false, get_jobs},
-    {"/api/v1/jobs/", true, get_job},
-    {"/api/v1/workers", false, get_workers},
-    {"/api/v1/datasets", false, get_datasets},
-    {"/", true, get_page},
+    {"/healthz", false, get_health, "200 while the daemon works, 503 and why when it does not."},
+    {"/readyz", false, get_ready, "The same, and 503 while it stops."},
+    {"/metrics", false, get_metrics, "Counters as OpenMetrics text."},
+    {"/api/v1", false, get_routes, "This list."},
+    {"/api/v1/status", false, get_status, "Version, counters, settings."},
+    {"/api/v1/jobs", false, get_jobs, "All jobs with their progress."},
+    {"/api/v1/jobs/", true, get_job, "One job by id or name: plan, history, checkpoints, workers."},
+    {"/api/v1/workers", false, get_workers, "All processes of all jobs."},
+    {"/api/v1/datasets", false, get_datasets, "All data sets."},
+    {"/", true, get_page, "The page for people."},
 };
+
+static void get_routes(const struct daemon *daemon, const char *rest, struct answer *answer)
+{
+    (void)daemon;
+    (void)rest;
+    struct arena arena;
+    arena_init(&arena);
+    struct doc *map = doc_new(&arena);
+    doc_set_map(map);
+    struct doc *list = doc_put(map, &arena, "pages");
+    doc_set_list(list);
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        struct doc *item = doc_push(list, &arena);
+        doc_set_map(item);
+        doc_put_str(item, &arena, "path", routes[i].path);
+        doc_put_str(item, &arena, "summary", routes[i].summary);
+    }
+    put_doc(answer, map);
+    arena_fini(&arena);
+}
 
 static void find_answer(const struct daemon *daemon, const char *url, struct answer *answer)
 {
@@ -171,7 +215,7 @@ static void find_answer(const struct daemon *daemon, const char *url, struct ans
             return;
         }
     }
-    put_text(answer, 404, "no such page");
+    put_error(answer, 404, ERR_NOT_FOUND, "no such page");
 }
 
 /* ---- who may ask
@@ -237,17 +281,17 @@ static bool may_ask(const struct daemon *daemon, struct MHD_Connection *connecti
     MHD_get_connection_values(connection, MHD_HEADER_KIND, count_hosts, &n_hosts);
     const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
     if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) {
-        put_text(answer, 505, "HTTP/1.0 or HTTP/1.1");
+        put_error(answer, 505, ERR_UNSUPPORTED, "HTTP/1.0 or HTTP/1.1");
     } else if (n_hosts > 1 || (n_hosts == 0 && !strcmp(version, "HTTP/1.1"))) {
-        put_text(answer, 400, "one Host, please");
+        put_error(answer, 400, ERR_INVALID, "one Host, please");
     } else if (n_hosts == 1 && !is_our_host(daemon, host)) {
-        put_text(answer, 421, "this host name is not served here (http_hosts)");
+        put_error(answer, 421, ERR_DENIED, "this host name is not served here (http_hosts)");
     } else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        put_text(answer, 405, "only GET and HEAD: nothing is changed over HTTP");
+        put_error(answer, 405, ERR_DENIED, "only GET and HEAD: nothing is changed over HTTP");
     } else if (has_body(connection)) {
-        put_text(answer, 400, "a GET has no body");
+        put_error(answer, 400, ERR_INVALID, "a GET has no body");
     } else if (url[0] != '/' || strlen(url) >= PATH_BYTES) {
-        put_text(answer, url[0] == '/' ? 414 : 400, "the path is wrong");
+        put_error(answer, url[0] == '/' ? 414 : 400, ERR_INVALID, "the path is wrong");
     } else {
         return true;
     }

@@ -17,13 +17,17 @@ struct http_case {
 #define END  "\r\nConnection: close\r\n\r\n"
 #define HOST " HTTP/1.1\r\nHost: localhost" END
 static const struct http_case http_cases[] = {
-    {"GET /healthz" HOST, 200, "ok"},
+    {"GET /healthz" HOST, 200, "\"state\": \"ready\""},
+    {"GET /healthz" HOST, 200, "Content-Type: application/json"},
     {"HEAD /healthz" HOST, 200, NULL},
-    {"GET /readyz" HOST, 200, "ok"},
+    {"GET /readyz" HOST, 200, "\"state\": \"ready\""},
+    {"GET /api/v1" HOST, 200, "\"/api/v1/workers\""},
     {"GET /api/v1/status" HOST, 200, "\"version\""},
     {"GET /api/v1/jobs" HOST, 200, "\"fake-job-1\""},
     {"GET /api/v1/jobs/fake-job-1" HOST, 200, "\"finished\""},
-    {"GET /api/v1/jobs/none" HOST, 404, NULL},
+    {"GET /api/v1/jobs/none" HOST, 404, "\"code\": \"not_found\""},
+    {"GET /api/v1/jobs/none" HOST, 404, "Content-Type: application/json"},
+    {"GET /api/v1/nothing" HOST, 404, "\"no such page\""},
     {"GET /api/v1/workers" HOST, 200, "\"workers\""},
     {"GET /api/v1/datasets" HOST, 200, "\"idx\""},
     {"GET /metrics" HOST, 200, "# EOF"},
