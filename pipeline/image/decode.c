@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pipeline/image/decode_impl.h"
+#include "pipeline/image/exif.h"
 
 struct decode *decode_create(void)
 {
@@ -11,6 +13,7 @@ struct decode *decode_create(void)
     if (decode == NULL || (decode->jpeg = decode_jpeg_create()) == NULL) {
         BUG("no memory for a decoder");
     }
+    decode->formats = DECODE_ALL;
     return decode;
 }
 
@@ -21,6 +24,7 @@ void decode_destroy(struct decode *decode)
         free(decode->pixels.data);
         free(decode->raw.data);
         free(decode->stream.data);
+        free(decode->turned.data);
         free(decode);
     }
 }
@@ -71,6 +75,70 @@ void decode_convert(const unsigned char *in, int from, unsigned char *out, int t
     }
 }
 
+int decode_finish(struct decode *decode, struct decode_image *ret, int channels, struct err *err)
+{
+    const size_t n = (size_t)(ret->width * ret->height);
+    ret->data = decode->raw.data;
+    if (channels != 0 && channels != ret->channels) {
+        unsigned char *out = decode_need(&decode->pixels, n * (size_t)channels);
+        if (out == NULL) {
+            return err_set(err, ERR_NO_MEMORY, "no memory for the picture");
+        }
+        decode_convert(decode->raw.data, (int)ret->channels, out, channels, n);
+        ret->channels = channels;
+        ret->data = out;
+    }
+    return 0;
+}
+
+/* A row a format: the order of decode.h. */
+static const struct codec {
+    const char *name;
+    bool (*is)(const void *data, size_t size);
+    int (*run)(struct decode *decode, const void *data, size_t size, int channels, bool is_header,
+               struct decode_image *ret, struct err *err);
+} codecs[] = {
+    {"JPEG", decode_jpeg_is, decode_jpeg_run}, {"PNG", decode_png_is, decode_png_run},
+    {"WebP", decode_webp_is, decode_webp_run}, {"BMP", decode_bmp_is, decode_bmp_run},
+    {"GIF", decode_gif_is, decode_gif_run},
+};
+enum { N_CODECS = sizeof codecs / sizeof codecs[0] };
+
+unsigned decode_formats_of(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    const bool is_other = dot != NULL && strchr(dot, '/') == NULL && strcasecmp(dot, ".gif") != 0;
+    return is_other ? DECODE_ALL & ~(unsigned)DECODE_GIF : DECODE_ALL;
+}
+
+void decode_allow(struct decode *decode, unsigned formats)
+{
+    decode->formats = formats;
+}
+
+/* Turns by what the camera noted; a header's sides change places alike. */
+static int turn(struct decode *decode, struct decode_image *image, struct err *err)
+{
+    const int64_t height = image->height, width = image->width;
+    if (image->orientation <= 1 || (decode->formats & DECODE_STORED) != 0) {
+        return 0;
+    }
+    if (exif_is_sideways(image->orientation)) {
+        image->height = width;
+        image->width = height;
+    }
+    if (image->data != NULL) {
+        unsigned char *out =
+            decode_need(&decode->turned, (size_t)(height * width * image->channels));
+        if (out == NULL) {
+            return err_set(err, ERR_NO_MEMORY, "no memory for the picture");
+        }
+        exif_apply(image->orientation, image->data, height, width, (int)image->channels, out);
+        image->data = out;
+    }
+    return 0;
+}
+
 static int run(struct decode *decode, const void *data, size_t size, int channels, bool is_header,
                struct decode_image *ret, struct err *err)
 {
@@ -79,13 +147,19 @@ static int run(struct decode *decode, const void *data, size_t size, int channel
     if (size == 0) {
         return err_set(err, ERR_EMPTY, "is empty");
     }
-    if (decode_png_is(data, size)) {
-        return decode_png_run(decode, data, size, channels, is_header, ret, err);
+    for (size_t i = 0; i < N_CODECS; i++) {
+        if (!codecs[i].is(data, size)) {
+            continue;
+        }
+        if ((decode->formats & 1u << i) == 0) {
+            return err_set(err, ERR_UNSUPPORTED, "is a %s under a name that says otherwise",
+                           codecs[i].name);
+        }
+        int r = codecs[i].run(decode, data, size, channels, is_header, ret, err);
+        return r < 0 ? r : turn(decode, ret, err);
     }
-    if (size >= 2 && p[0] == 0xff && p[1] == 0xd8) {
-        return decode_jpeg_run(decode, data, size, channels, is_header, ret, err);
-    }
-    return err_set(err, ERR_BAD_MAGIC, "is neither JPEG nor PNG: it begins with %02x %02x", p[0],
+    return err_set(err, ERR_BAD_MAGIC,
+                   "is neither JPEG nor PNG, WebP, BMP, GIF: it begins with %02x %02x", p[0],
                    size > 1 ? p[1] : 0);
 }
 

@@ -1,12 +1,16 @@
-/* decode - JPEG and PNG to uint8 pixels, told apart by their bytes.
+/* decode - JPEG, PNG, WebP, BMP, GIF (its first frame) to uint8 pixels, told apart by their bytes.
  *
- * Owns:     a decoder owns its codec state and one image buffer; what it gives is borrowed until
- * the next call. Threads:  one at a time. Errors:   ERR_CORRUPT (also every warning of a codec:
- * strict), ERR_LIMIT, ERR_UNSUPPORTED, ERR_NO_MEMORY. Lifetime: create .. destroy.
+ * Owns:     a decoder owns its codec state and its buffers; what it gives is borrowed until the
+ *           next call.
+ * Threads:  one at a time.
+ * Errors:   ERR_EMPTY, ERR_BAD_MAGIC, ERR_TRUNCATED, ERR_CORRUPT (also every warning of a codec:
+ *           strict), ERR_LIMIT, ERR_UNSUPPORTED, ERR_NO_MEMORY.
+ * Lifetime: create .. destroy.
  *
- * Stored orientation (EXIF is not applied). 16 bits become 8 by their high byte, alpha is dropped
- * when 1 or 3 channels are asked for, CMYK of Adobe (inverted) becomes R = C K / 255. JPEG: slow
- * integer DCT, fancy upsampling, on every machine the same.
+ * The orientation that EXIF notes (JPEG, PNG's eXIf, WebP) is applied, to a header's sides too. 16
+ * bits become 8 by their high byte, alpha is dropped when 1 or 3 channels are asked for, CMYK of
+ * Adobe (inverted) becomes R = C K / 255. JPEG: slow integer DCT, fancy upsampling, on every
+ * machine the same. Animated WebP is refused.
  */
 #ifndef PIPELINE_IMAGE_DECODE_H
 #define PIPELINE_IMAGE_DECODE_H
@@ -22,14 +26,32 @@ enum {
     DECODE_SCANS_MAX = 500,
 };
 
+/* Bits of what a decoder lets in. */
+enum {
+    DECODE_JPEG = 1 << 0,
+    DECODE_PNG = 1 << 1,
+    DECODE_WEBP = 1 << 2,
+    DECODE_BMP = 1 << 3,
+    DECODE_GIF = 1 << 4,
+    DECODE_ALL = (1 << 5) - 1,
+    DECODE_STORED = 1 << 8, /* beside them: EXIF's orientation is not applied */
+};
+
 struct decode_image {
     int64_t height, width, channels; /* channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA or CMYK */
     const unsigned char *data;       /* NULL from decode_header */
+    int orientation;                 /* EXIF's, applied already; 0 or 1: as stored */
 };
 
 struct decode;
 struct decode *decode_create(void);
 void decode_destroy(struct decode *decode); /* takes NULL */
+
+/* What a file of that name may hold: content decides between pictures, but a GIF, whose further
+ * frames would be lost unseen, must be called one (or have no extension). */
+unsigned decode_formats_of(const char *name);
+/* From now on only these; a new decoder takes all. */
+void decode_allow(struct decode *decode, unsigned formats);
 
 /* Size and native channels, from the header alone. */
 int decode_header(struct decode *decode, const void *data, size_t size, struct decode_image *ret,

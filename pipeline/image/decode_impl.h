@@ -13,7 +13,8 @@ struct decode_buffer { /* grows, never shrinks */
 struct decode_jpeg;
 struct decode {
     struct decode_jpeg *jpeg;
-    struct decode_buffer pixels, raw, stream;
+    unsigned formats; /* what is let in */
+    struct decode_buffer pixels, raw, stream, turned;
 };
 
 /* NULL without memory. */
@@ -22,13 +23,29 @@ int decode_check_size(int64_t width, int64_t height, struct err *err);
 /* n pixels of 8 bits from one number of channels to 1 or 3. */
 void decode_convert(const unsigned char *in, int from, unsigned char *out, int to, size_t n);
 
+/* The picture of ret's size that lies in `raw`, with the channels that were asked for. */
+int decode_finish(struct decode *decode, struct decode_image *ret, int channels, struct err *err);
+
 struct decode_jpeg *decode_jpeg_create(void);
 void decode_jpeg_destroy(struct decode_jpeg *jpeg);
 int decode_jpeg_run(struct decode *decode, const void *data, size_t size, int channels,
                     bool is_header, struct decode_image *ret, struct err *err);
 
+bool decode_jpeg_is(const void *data, size_t size);
 bool decode_png_is(const void *data, size_t size);
 int decode_png_run(struct decode *decode, const void *data, size_t size, int channels,
+                   bool is_header, struct decode_image *ret, struct err *err);
+
+bool decode_webp_is(const void *data, size_t size);
+int decode_webp_run(struct decode *decode, const void *data, size_t size, int channels,
+                    bool is_header, struct decode_image *ret, struct err *err);
+
+bool decode_bmp_is(const void *data, size_t size);
+int decode_bmp_run(struct decode *decode, const void *data, size_t size, int channels,
+                   bool is_header, struct decode_image *ret, struct err *err);
+
+bool decode_gif_is(const void *data, size_t size);
+int decode_gif_run(struct decode *decode, const void *data, size_t size, int channels,
                    bool is_header, struct decode_image *ret, struct err *err);
 
 #endif

@@ -7,7 +7,10 @@
 
 #include <jpeglib.h>
 
+#include <jerror.h>
+
 #include "pipeline/image/decode_impl.h"
+#include "pipeline/image/exif.h"
 
 enum { ROWS_AT_ONCE = 8, TEXT = JMSG_LENGTH_MAX };
 
@@ -16,7 +19,7 @@ struct decode_jpeg {
     struct jpeg_error_mgr errors;
     struct jpeg_progress_mgr progress;
     jmp_buf back;
-    bool is_limit;
+    int code; /* of the error that is thrown */
     char text[TEXT];
 };
 
@@ -25,11 +28,27 @@ static struct decode_jpeg *owner(j_common_ptr codec)
     return (struct decode_jpeg *)codec->client_data;
 }
 
+static int code_of(int message)
+{
+    switch (message) {
+    case JERR_BAD_PRECISION:
+    case JERR_ARITH_NOTIMPL:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_CONVERSION_NOTIMPL: return ERR_UNSUPPORTED;
+    case JERR_OUT_OF_MEMORY: return ERR_NO_MEMORY;
+    case JERR_INPUT_EOF:
+    case JERR_INPUT_EMPTY:
+    case JWRN_JPEG_EOF: return ERR_TRUNCATED;
+    default: return ERR_CORRUPT;
+    }
+}
+
 _Noreturn static void leave(j_common_ptr codec)
 {
     struct decode_jpeg *jpeg = owner(codec);
-    if (!jpeg->is_limit) {
+    if (jpeg->code == 0) {
         codec->err->format_message(codec, jpeg->text);
+        jpeg->code = code_of(codec->err->msg_code);
     }
     longjmp(jpeg->back, 1);
 }
@@ -47,7 +66,7 @@ static void on_progress(j_common_ptr codec)
 {
     struct decode_jpeg *jpeg = owner(codec);
     if (codec->is_decompressor && jpeg->codec.input_scan_number > DECODE_SCANS_MAX) {
-        jpeg->is_limit = true;
+        jpeg->code = ERR_LIMIT;
         (void)snprintf(jpeg->text, sizeof jpeg->text, "has more than %d scans", DECODE_SCANS_MAX);
         leave(codec);
     }
@@ -56,6 +75,11 @@ static void on_progress(j_common_ptr codec)
 static void no_output(j_common_ptr codec)
 {
     (void)codec;
+}
+
+bool decode_jpeg_is(const void *data, size_t size)
+{
+    return size >= 2 && memcmp(data, "\xff\xd8", 2) == 0;
 }
 
 struct decode_jpeg *decode_jpeg_create(void)
@@ -170,7 +194,7 @@ static int start(struct decode *decode, const void *data, size_t size, int chann
 {
     struct decode_jpeg *jpeg = decode->jpeg;
     if (setjmp(jpeg->back) != 0) {
-        return err_set(err, jpeg->is_limit ? ERR_LIMIT : ERR_CORRUPT, "%s", jpeg->text);
+        return err_set(err, jpeg->code, "%s", jpeg->text);
     }
     jpeg_create_decompress(&jpeg->codec);
     jpeg->codec.progress = &jpeg->progress;
@@ -191,5 +215,8 @@ int decode_jpeg_run(struct decode *decode, const void *data, size_t size, int ch
     jpeg->progress.progress_monitor = on_progress;
     const int r = start(decode, data, size, channels, is_header, ret, err);
     jpeg_destroy_decompress(&jpeg->codec);
+    if (r == 0) {
+        ret->orientation = exif_of_jpeg(data, size);
+    }
     return r;
 }

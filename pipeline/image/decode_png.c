@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "pipeline/image/decode_impl.h"
+#include "pipeline/image/exif.h"
 
 enum { HEAD = 8, FRAME = 12, IHDR_BYTES = 13 };
 static const unsigned char signature[HEAD] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
@@ -17,7 +18,7 @@ struct walk {
     size_t size, at;
     int n_chunks;
     bool has_palette, has_transparency, has_data, is_data_over, has_end;
-    int colour;
+    int colour, orientation;
     uint64_t data_bytes; /* compressed */
     unsigned char *out;  /* what libspng gets */
     size_t out_size;
@@ -55,10 +56,12 @@ static int keep(struct walk *w, const unsigned char *chunk, size_t bytes)
     return 0;
 }
 
-static int take_ancillary(const struct walk *w, const unsigned char *chunk, uint32_t length,
+static int take_ancillary(struct walk *w, const unsigned char *chunk, uint32_t length,
                           struct err *err)
 {
-    (void)w;
+    if (is(chunk + 4, "eXIf")) {
+        w->orientation = exif_orientation(chunk + 8, length);
+    }
     const uint32_t sum = (uint32_t)crc32(0, chunk + 4, length + 4);
     return sum == big32(chunk + 8 + length)
                ? 0
@@ -128,7 +131,7 @@ static int walk_chunks(struct walk *w, struct err *err)
         const unsigned char *chunk = w->data + w->at;
         const size_t left = w->size - w->at;
         if (left < FRAME) {
-            return err_set(err, ERR_CORRUPT, "ends early, without an IEND chunk");
+            return err_set(err, ERR_TRUNCATED, "ends early, without an IEND chunk");
         }
         const uint32_t length = big32(chunk);
         if (!is_name(chunk + 4)) {
@@ -242,28 +245,6 @@ static int decode_native(struct decode *decode, spng_ctx *png, const struct spng
     return form->is_indexed ? expand(png, ihdr, to, form->channels, raw, err) : 0;
 }
 
-static int decode_pixels(struct decode *decode, spng_ctx *png, const struct spng_ihdr *ihdr,
-                         const struct form *form, int channels, struct decode_image *ret,
-                         struct err *err)
-{
-    int r = decode_native(decode, png, ihdr, form, err);
-    if (r < 0) {
-        return r;
-    }
-    ret->data = decode->raw.data;
-    if (channels != 0 && channels != form->channels) {
-        const size_t n = (size_t)ihdr->width * ihdr->height;
-        unsigned char *out = decode_need(&decode->pixels, n * (size_t)channels);
-        if (out == NULL) {
-            return err_set(err, ERR_NO_MEMORY, "no memory for the picture");
-        }
-        decode_convert(decode->raw.data, form->channels, out, channels, n);
-        ret->channels = channels;
-        ret->data = out;
-    }
-    return 0;
-}
-
 static int run(struct decode *decode, spng_ctx *png, const struct walk *w, int channels,
                bool is_header, struct decode_image *ret, struct err *err)
 {
@@ -285,15 +266,21 @@ static int run(struct decode *decode, spng_ctx *png, const struct walk *w, int c
     const struct form form = form_of(&ihdr, w->has_transparency);
     *ret = (struct decode_image){
         .height = ihdr.height, .width = ihdr.width, .channels = form.channels};
-    return is_header ? 0 : decode_pixels(decode, png, &ihdr, &form, channels, ret, err);
+    ret->orientation = w->orientation;
+    if (is_header) {
+        return 0;
+    }
+    r = decode_native(decode, png, &ihdr, &form, err);
+    return r < 0 ? r : decode_finish(decode, ret, channels, err);
 }
 
 int decode_png_run(struct decode *decode, const void *data, size_t size, int channels,
                    bool is_header, struct decode_image *ret, struct err *err)
 {
-    struct walk w = {.data = data, .size = size, .out = decode_need(&decode->stream, size)};
+    struct walk w = {
+        .data = data, .size = size, .orientation = 1, .out = decode_need(&decode->stream, size)};
     if (size < HEAD) {
-        return err_set(err, ERR_CORRUPT, "ends inside its signature");
+        return err_set(err, ERR_TRUNCATED, "ends inside its signature");
     }
     if (w.out == NULL) {
         return err_set(err, ERR_NO_MEMORY, "no memory for %zu bytes", size);

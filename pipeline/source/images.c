@@ -166,6 +166,7 @@ static int find_items(struct source *source, int level, struct arena *arena, str
 static int read_header(struct images *k, const struct item *item, struct decode_image *ret,
                        struct err *err)
 {
+    decode_allow(k->decode, decode_formats_of(doc_str(item->file, "path", "")));
     int r = source_read_blob(&k->store, item->file, SOURCE_FILE_MAX, &k->file, err);
     return r < 0 ? r : decode_header(k->decode, k->file.data, k->file.size, ret, err);
 }
@@ -260,6 +261,7 @@ static int read_images(struct source *source, const struct stage_place *place,
     struct images *k = source->ctx;
     const struct item *item = &k->items[place->position];
     struct decode_image image;
+    decode_allow(k->decode, decode_formats_of(doc_str(item->file, "path", "")));
     int r = source_read_blob(&k->store, item->file, SOURCE_FILE_MAX, &k->file, err);
     r = r < 0 ? r : decode_run(k->decode, k->file.data, k->file.size, k->channels, &image, err);
     if (r < 0) {
@@ -281,7 +283,8 @@ static const char *path_images(const struct source *source, int64_t sample)
 
 const struct source_desc source_images = {
     .name = "images",
-    .summary = "JPEG and PNG files (told apart by content), a folder a class, class names in the "
+    .summary = "JPEG, PNG, WebP, BMP and GIF files (told apart by content; first frame; EXIF "
+               "orientation applied), a folder a class, class names in the "
                "order of their bytes. Folders such as "
                "`train/` and `val/` above the classes are splits. All pictures grey: one channel; "
                "else three.",

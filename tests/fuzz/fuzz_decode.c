@@ -42,5 +42,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-static const char *const shared[] = {"hostile/jpeg", "hostile/png", NULL};
-const struct fuzz_corpus fuzz_corpus = {.shared = shared, .max_bytes = 1 << 16, .copies = 10};
+/* A small picture of each of the formats that the shared folders hold only large. */
+static const char bmp[] = "BM\0\0\0\0\0\0\0\0\x46\0\0\0\x28\0\0\0\2\0\0\0\2\0\0\0\1\0\10\0\1\0\0\0"
+                          "\0\0\0\0\0\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0"
+                          "\0\0\0\0\xff\0\0\0\0\xff\0\0\0\0\xff\0\2\3\0\0\1\2\1\1\0\1";
+static const char gif[] =
+    "GIF89a\2\0\2\0\x80\0\0\1\2\3\4\5\6!\xf9\4\1\0\0\0\0,\1\0\1\0\1\0\1\0\0\2\2\x4c\1\0;";
+static const char webp[] =
+    "RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f\0\0\0\x10\x07\x10\x11\x11\x88\x88\xfe\7\0";
+
+static void seeds(void (*take)(const void *data, size_t size, void *arg), void *arg)
+{
+    for (int i = 0; i < 30; i++) {
+        take(bmp, sizeof bmp - 1, arg);
+        take(gif, sizeof gif - 1, arg);
+        take(webp, sizeof webp - 1, arg);
+    }
+}
+
+static const char *const shared[] = {"hostile/jpeg", "hostile/png", "data/photos/variants", NULL};
+const struct fuzz_corpus fuzz_corpus = {
+    .shared = shared, .max_bytes = 1 << 16, .copies = 10, .seeds = seeds};
