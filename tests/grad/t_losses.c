@@ -100,6 +100,41 @@ START_TEST(matches_differences)
 }
 END_TEST
 
+/* More classes than fit on a stack: those of no share change nothing. */
+START_TEST(takes_many_classes)
+{
+    enum { MANY = 20000 };
+    static const char *const names[] = {"CategoricalCrossentropy", "CategoricalFocalCrossentropy"};
+    double values[2][2];
+    arena_init(&arena);
+    for (size_t i = 0; i < 4; i++) {
+        int64_t cols = i % 2 == 0 ? 2 : MANY;
+        size_t bytes = (size_t)cols * sizeof(float);
+        struct tensor y_true = {DTYPE_F32, {.rank = 2, .d = {1, cols}}, arena_alloc(&arena, bytes)};
+        struct tensor y_pred = {DTYPE_F32, {.rank = 2, .d = {1, cols}}, arena_alloc(&arena, bytes)};
+        float *truth = y_true.data, *guess = y_pred.data;
+        memset(truth, 0, bytes);
+        memset(guess, 0, bytes);
+        truth[cols - 1] = 1.0F;
+        guess[cols - 1] = 0.75F;
+        guess[0] = 0.25F;
+        struct single_loss loss;
+        struct err err = {0};
+        struct doc *config;
+        ck_assert_int_eq(doc_read_json("{}", 2, &doc_limits_default, &arena, &config, &err), 0);
+        int r = single_loss_run(names[i / 2], config, &y_true, &y_pred, NULL, "auto", &arena, &loss,
+                                &err);
+        ck_assert_msg(r == 0, "%s: %s", err.path, err.text);
+        values[i / 2][i % 2] = loss.value;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_double_gt(values[i][0], 0.0);
+        ck_assert_double_eq_tol(values[i][1], values[i][0], 1e-6);
+    }
+    arena_fini(&arena);
+}
+END_TEST
+
 START_TEST(covers_every_loss)
 {
     for (size_t i = 0; loss_at(i); i++) {
@@ -117,6 +152,7 @@ int main(void)
     Suite *suite = suite_create("loss gradients");
     TCase *tcase = tcase_create("losses");
     tcase_add_loop_test(tcase, matches_differences, 0, N_CASES);
+    tcase_add_test(tcase, takes_many_classes);
     tcase_add_test(tcase, covers_every_loss);
     suite_add_tcase(suite, tcase);
     return test_main(suite);

@@ -34,6 +34,7 @@ struct loss {
     bool fused;
     int32_t *labels;
     float *targets, *scale, *values, *scratch;
+    double *wide;
 };
 
 const struct loss_desc *loss_at(size_t n)
@@ -97,6 +98,7 @@ int loss_create(const struct doc *doc, const struct loss_setup *setup, struct ar
     loss->scale = arena_array(arena, setup->rows, sizeof(float));
     loss->values = arena_array(arena, setup->rows, sizeof(float));
     loss->scratch = arena_array(arena, cells, sizeof(float));
+    loss->wide = arena_array(arena, setup->cols, sizeof(*loss->wide));
     *ret = loss;
     return 0;
 }
@@ -254,6 +256,7 @@ int loss_run(struct loss *loss, const struct loss_args *args, double *ret_value,
         .values = loss->values,
         .grad = args->grad,
         .scratch = loss->scratch,
+        .wide = loss->wide,
         .backend = loss->setup.backend,
         .from_logits = loss_takes_logits(loss),
     };

@@ -108,6 +108,7 @@ struct loss_call {
     float *values;         /* rows */
     float *grad;           /* rows * cols, or NULL */
     float *scratch;        /* rows * cols */
+    double *wide;          /* cols */
     const struct kernel_backend *backend;
     bool from_logits;
 };
