@@ -69,6 +69,30 @@ int blob_verify(int blobs_fd, const char *id, int64_t bytes, struct err *err)
     return rc;
 }
 
+static int sync_folder(int dir_fd, const char *name, struct err *err)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 || fsync(fd) != 0 ? err_errno(err, errno, "sync the folder %s", name) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return rc;
+}
+
+int blob_put_aside(int blobs_fd, int state_fd, const char *id, struct err *err)
+{
+    char path[BLOB_PATH];
+    char aside[HASH_ID_TEXT + 16];
+    const char dir[3] = {id[0], id[1], '\0'};
+    blob_path(id, path);
+    snprintf(aside, sizeof(aside), "quarantine/%s", id);
+    if (renameat(blobs_fd, path, state_fd, aside) != 0) {
+        return errno == ENOENT ? 0 : err_errno(err, errno, "put blob %s aside", id);
+    }
+    int rc = sync_folder(state_fd, "quarantine", err);
+    return rc < 0 ? rc : sync_folder(blobs_fd, dir, err);
+}
+
 int blob_adopt(int blobs_fd, int from_fd, const char *from, const char *id, int *ret_dir_fd,
                struct err *err)
 {

@@ -23,6 +23,8 @@ int64_t blob_bytes(int blobs_fd, const char *id);     /* -1 if absent */
 int blob_hash_fd(int fd, char id[HASH_ID_TEXT], struct err *err);
 /* Reads every byte again. */
 int blob_verify(int blobs_fd, const char *id, int64_t bytes, struct err *err);
+/* A damaged blob goes to the folder of quarantine, durably; one that is absent already stays so. */
+int blob_put_aside(int blobs_fd, int state_fd, const char *id, struct err *err);
 /* Moves a finished file in; the file must be synced. ret_dir_fd: the folder, still to be synced. */
 int blob_adopt(int blobs_fd, int from_fd, const char *from, const char *id, int *ret_dir_fd,
                struct err *err);

@@ -245,15 +245,13 @@ static int open_manifest(struct verify_task *task, struct err *err)
 }
 
 /* A damaged blob goes aside, so that an upload of the same file brings it back whole. */
-static void put_aside(const struct verify_task *task, const char *id)
+static int note_damage(struct verify_task *task, const struct doc *file, struct err *err)
 {
-    char path[BLOB_PATH];
-    char aside[HASH_ID_TEXT + 16];
-    blob_path(id, path);
-    snprintf(aside, sizeof(aside), "quarantine/%s", id);
-    if (renameat(task->daemon->blobs_fd, path, task->daemon->state_fd, aside) == 0) {
-        fsync(task->daemon->state_fd);
-    }
+    const char *id = doc_str(file, "id", "");
+    doc_set_str(doc_push(task->damaged, &task->arena), &task->arena, doc_str(file, "path", ""));
+    return blob_is_id(id)
+               ? blob_put_aside(task->daemon->blobs_fd, task->daemon->state_fd, id, err)
+               : 0;
 }
 
 static int run_verify(struct store_task *base, struct db *db, struct err *err)
@@ -271,9 +269,7 @@ static int run_verify(struct store_task *base, struct db *db, struct err *err)
             blob_is_id(id) ? blob_verify(task->daemon->blobs_fd, id, bytes, &found) : ERR_CORRUPT;
         task->bytes += bytes;
         if (status == ERR_CORRUPT || status == ERR_NOT_FOUND || status == ERR_IO) {
-            doc_set_str(doc_push(task->damaged, &task->arena), &task->arena,
-                        doc_str(file, "path", ""));
-            put_aside(task, id);
+            rc = note_damage(task, file, err);
         } else if (status < 0) {
             *err = found;
             rc = status;
