@@ -45,8 +45,9 @@ static int take_lock(struct run *run, struct err *err)
     if (run->lock_fd < 0) {
         return err_errno(err, errno, "open '%s'", LOCK_NAME);
     }
-    for (int waited = 0; flock(run->lock_fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
-        if (errno != EWOULDBLOCK || waited >= LOCK_WAIT_MS) {
+    int64_t until = clock_us() + LOCK_WAIT_MS * 1000LL;
+    while (flock(run->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || clock_us() >= until) {
             return err_set(err, ERR_BUSY, "another trainer runs on this job");
         }
         nanosleep(&(struct timespec){.tv_nsec = LOCK_STEP_MS * 1000000L}, NULL);

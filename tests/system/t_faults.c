@@ -4,9 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -385,6 +388,71 @@ START_TEST(test_full_disk)
 }
 END_TEST
 
+/* ---- two trainers
+ * -------------------------------------------------------------------------------------------- */
+
+#define LOCK_NAME "trainer.lock"
+
+struct holder {
+    int fd;      /* of the lock; -1 once let go */
+    int inotify; /* says when somebody opens it: the trainer tries it from then on */
+};
+
+static void let_go(struct harness *harness, const struct msg *msg)
+{
+    struct holder *holder = harness->hook_ctx;
+    char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+    (void)msg;
+    if (holder->fd >= 0 && read(holder->inotify, event, sizeof(event)) > 0) {
+        ck_assert(!harness->trainer_ready);
+        close(holder->fd);
+        holder->fd = -1;
+    }
+}
+
+static int hold_lock(const struct harness *harness)
+{
+    int fd = openat(harness->job_dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+    return fd;
+}
+
+/* Another trainer holds the job's folder. One that is about to die is waited for; one that stays
+ * makes the new one end, and it has touched nothing. */
+START_TEST(test_two_trainers)
+{
+    TEST_NEED_SHARED(shared);
+    static struct harness harness;
+    char path[TEST_PATH];
+    struct fault_job job = plain;
+    job.epochs = 1;
+    open_job(&harness, shared, &job, &(struct harness_options){.workers = 2});
+    struct holder holder = {.fd = hold_lock(&harness)};
+    holder.inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    test_path(path, "%s/" LOCK_NAME, harness.job_dir);
+    ck_assert_int_ge(inotify_add_watch(holder.inotify, path, IN_OPEN), 0);
+    harness.hook = let_go;
+    harness.hook_ctx = &holder;
+    struct harness_outcome outcome = *harness_run(&harness);
+    close(holder.inotify);
+    ck_assert_msg(outcome.finished, "%s", outcome.text);
+    ck_assert_int_eq(holder.fd, -1);
+    harness.hook = NULL;
+    harness_new_job(&harness);
+    holder.fd = hold_lock(&harness);
+    outcome = *harness_run(&harness);
+    ck_assert(outcome.failed && !outcome.killed);
+    ck_assert_int_eq(outcome.code, ERR_BUSY);
+    ck_assert_msg(strstr(outcome.text, "another trainer") != NULL, "%s", outcome.text);
+    ck_assert(!harness.trainer_ready);
+    ck_assert_int_ne(faccessat(harness.job_dir_fd, LEDGER_NAME, F_OK, 0), 0);
+    close(holder.fd);
+    outcome = *harness_run(&harness);
+    ck_assert_msg(outcome.finished, "%s", outcome.text);
+    harness_close(&harness);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("faults");
@@ -398,6 +466,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_fingerprint);
     tcase_add_test(tcase, test_damaged_checkpoint);
     tcase_add_test(tcase, test_full_disk);
+    tcase_add_test(tcase, test_two_trainers);
     suite_add_tcase(suite, tcase);
     return suite;
 }
