@@ -139,6 +139,8 @@ struct msg_child_progress {
     double wait_share; /* of the fit loop's time since the last message */
     int64_t queue;     /* batches ready */
     int64_t workers;
+    int64_t prefetch;   /* batches made ahead */
+    const char *choice; /* why so many workers and batches: one sentence */
     double eta_seconds;
     const struct doc *stages; /* per op: {name: us a sample}, busy/starved/blocked shares, or NULL */
     const struct doc *counters;

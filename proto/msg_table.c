@@ -106,6 +106,8 @@ const struct opt msg_child_progress_options[] = {
     F64(msg_child_progress, wait_share, "Share of the time that the fit loop waited for input."),
     I64(msg_child_progress, queue, "Batches ready."),
     I64(msg_child_progress, workers, "Workers connected."),
+    I64(msg_child_progress, prefetch, "Batches made ahead."),
+    STR(msg_child_progress, choice, "Why so many workers and batches, for people."),
     F64(msg_child_progress, eta_seconds, "Until the end of the job."),
     DOC(msg_child_progress, stages, "Time a sample of each operation, in microseconds."),
     DOC(msg_child_progress, counters, "Counters of the trainer."),

@@ -13,6 +13,7 @@
  * before anything changes. */
 static const double wait_low = 0.02, wait_high = 0.05, wait_bad = 0.20, reserve = 1.15;
 enum { LOOKS_GROW = 2, LOOKS_SHRINK = 8, DEPTH_START = 2, STEPS_MIN = 4 };
+enum { PATH_MOST = 1024, FILE_MOST = 4096 };
 static const int64_t settle_us = 1000000;
 
 static int clamp(int value, int low, int high)
@@ -163,6 +164,48 @@ static int quota(char *text)
     return n > INT32_MAX ? 0 : (int)n;
 }
 
+static int quota_of(const char *file)
+{
+    struct buf text = {0};
+    int n = file_read(AT_FDCWD, file, FILE_MOST, &text, NULL) == 0 ? quota(text.data) : 0;
+    buf_fini(&text);
+    return n;
+}
+
+int autotune_quota(const char *root, const char *group)
+{
+    char path[PATH_MOST], file[PATH_MOST + 32];
+    int least = 0;
+    if (snprintf(path, sizeof(path), "%s%s", root, group) >= (int)sizeof(path)) {
+        return 0;
+    }
+    for (size_t n = strlen(path);; n = (size_t)(strrchr(path, '/') - path)) {
+        path[n] = '\0';
+        snprintf(file, sizeof(file), "%s/cpu.max", path);
+        int most = quota_of(file);
+        least = most > 0 && (least == 0 || most < least) ? most : least;
+        if (n <= strlen(root) || strrchr(path, '/') == NULL) {
+            return least;
+        }
+    }
+}
+
+/* "0::/system.slice/millraced.service": where this process is in the one hierarchy of version 2. */
+static int quota_of_ours(void)
+{
+    struct buf text = {0};
+    int n = 0;
+    if (file_read(AT_FDCWD, "/proc/self/cgroup", FILE_MOST, &text, NULL) == 0) {
+        char *line = strstr(text.data, "0::/");
+        if (line != NULL && (line == text.data || line[-1] == '\n')) {
+            line[strcspn(line, "\n")] = '\0';
+            n = autotune_quota("/sys/fs/cgroup", line + strlen("0::"));
+        }
+    }
+    buf_fini(&text);
+    return n;
+}
+
 int autotune_processors(void)
 {
     cpu_set_t set;
@@ -170,15 +213,10 @@ int autotune_processors(void)
     if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0) {
         n = CPU_COUNT(&set);
     }
-    static const char *const names[] = {"/sys/fs/cgroup/cpu.max",
-                                        "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"};
-    for (int i = 0; i < 2; i++) {
-        struct buf text = {0};
-        if (file_read(AT_FDCWD, names[i], 256, &text, NULL) == 0) {
-            int most = quota(text.data);
-            n = most > 0 && most < n ? most : n;
-        }
-        buf_fini(&text);
+    const int limits[] = {quota_of_ours(), quota_of("/sys/fs/cgroup/cpu.max"),
+                          quota_of("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")};
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        n = limits[i] > 0 && limits[i] < n ? limits[i] : n;
     }
     return n;
 }

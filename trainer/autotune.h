@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { AUTOTUNE_REASON = 200 };
+
 struct autotune_limits {
     int processors;    /* of the affinity mask, and of the cgroup's cpu.max */
     int threads;       /* of the trainer */
@@ -40,7 +42,7 @@ struct autotune {
     int workers, depth; /* chosen */
     int64_t changed_us;
     int n_fast, n_slow; /* looks in a row that said so */
-    char reason[200];
+    char reason[AUTOTUNE_REASON];
 };
 
 void autotune_init(struct autotune *tune, const struct autotune_limits *limits);
@@ -49,5 +51,7 @@ bool autotune_look(struct autotune *tune, const struct autotune_sample *sample);
 /* Processors this process may use: affinity mask, then cgroup cpu.max (v2) or cfs quota (v1). Call
  * before the sandbox. */
 int autotune_processors(void);
+/* The least limit of a cgroup ("/system.slice/x.service") and those above it, below `root`; 0 = none. */
+int autotune_quota(const char *root, const char *group);
 
 #endif

@@ -167,6 +167,7 @@ static void publish(struct feeder *feeder)
                                                     sock_bytes_received(feeder->options.sock));
     feeder->stats.workers = board_n_workers(board);
     feeder->stats.depth = feeder->tune.depth;
+    memcpy(feeder->stats.choice, feeder->tune.reason, sizeof(feeder->stats.choice));
     pthread_mutex_unlock(&feeder->lock);
 }
 

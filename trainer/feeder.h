@@ -57,6 +57,7 @@ struct feeder_stats {
     int64_t counters[FEEDER_COUNTER_MAX_];
     int64_t wait_us; /* of the fit loop, since start */
     int queue, workers, depth;
+    char choice[AUTOTUNE_REASON]; /* why so many workers, so deep a queue */
     int n_stages;
     struct {
         char name[FEEDER_STAGE_NAME];

@@ -60,6 +60,8 @@ void fit_show_progress(struct fit *fit, int64_t step, enum fit_show when)
             window > 0 ? (double)(stats.wait_us - fit->shown_wait_us) / (double)window : 0,
         .queue = stats.queue,
         .workers = stats.workers,
+        .prefetch = stats.depth,
+        .choice = stats.choice,
         .eta_seconds = (double)left * fit->step_us / 1e6,
         .stages = stages_now(fit, &stats),
         .counters = counters,

@@ -115,6 +115,27 @@ START_TEST(test_grows)
 }
 END_TEST
 
+/* Each progress tells how many and why, the first one too: a page shows it without having seen the
+ * change. */
+static void see_choice(struct harness *harness, const struct msg *msg)
+{
+    if (msg != NULL && msg->type == MSG_CHILD_PROGRESS) {
+        const struct msg_child_progress *progress = msg->body;
+        int *n_silent = harness->hook_ctx;
+        *n_silent +=
+            progress->choice == NULL || strlen(progress->choice) < 20 || progress->prefetch < 1;
+    }
+}
+
+START_TEST(test_says_what_it_chose)
+{
+    TEST_NEED_SHARED(shared);
+    int n_silent = 0;
+    run_with(shared, 160, 100, 1, 0, 0, LIGHT, see_choice, &n_silent);
+    ck_assert_int_eq(n_silent, 0);
+}
+END_TEST
+
 /* On one processor there is one worker, whatever the need. */
 START_TEST(test_keeps_to_the_mask)
 {
@@ -179,6 +200,7 @@ static Suite *make_suite(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, test_both_at_once);
     tcase_add_test(tcase, test_grows);
+    tcase_add_test(tcase, test_says_what_it_chose);
     tcase_add_test(tcase, test_keeps_to_the_mask);
     tcase_add_test(tcase, test_shrinks);
     suite_add_tcase(suite, tcase);

@@ -2,8 +2,12 @@
  */
 #include "tests/test.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "trainer/autotune.h"
 
 struct sim {
@@ -130,6 +134,57 @@ START_TEST(test_processors)
 }
 END_TEST
 
+/* The limit of a service stands in its own group or in one above it. */
+static const struct quota_case {
+    const char *own, *above;
+    int least;
+} quota_cases[] = {
+    {NULL, NULL, 0},
+    {"max 100000\n", "max 100000\n", 0},
+    {"200000 100000\n", NULL, 2},
+    {"250000 100000\n", "max 100000\n", 3},
+    {"max 100000\n", "100000 100000\n", 1},
+    {"400000 100000\n", "150000 100000\n", 2},
+    {"rubbish\n", "-1 0\n", 0},
+};
+
+START_TEST(test_quota)
+{
+    const struct quota_case *c = &quota_cases[_i];
+    char folder[TEST_PATH], path[TEST_PATH];
+    const char *const texts[] = {c->own, c->above};
+    static const char *const names[] = {"system.slice/x.service/cpu.max", "system.slice/cpu.max"};
+    test_dir_make(folder);
+    test_path(path, "%s/system.slice", folder);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    test_path(path, "%s/system.slice/x.service", folder);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    for (int i = 0; i < 2; i++) {
+        test_path(path, "%s/%s", folder, names[i]);
+        int fd = texts[i] != NULL ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+        if (fd >= 0) {
+            ck_assert_int_eq(file_write_all(fd, texts[i], strlen(texts[i]), NULL), 0);
+            close(fd);
+        }
+    }
+    ck_assert_int_eq(autotune_quota(folder, "/system.slice/x.service"), c->least);
+    ck_assert_int_eq(autotune_quota(folder, "/"), 0);
+    test_dir_remove(folder);
+}
+END_TEST
+
+/* One sentence is there from the first look on: why it begins with so many. */
+START_TEST(test_says_how_it_begins)
+{
+    struct autotune tune;
+    struct autotune_limits limits = {
+        .processors = 8, .threads = 2, .max_workers = 16, .max_depth = 8};
+    autotune_init(&tune, &limits);
+    ck_assert_int_eq(tune.workers, 6);
+    ck_assert_ptr_nonnull(strstr(tune.reason, "6 of 8 processors"));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("autotune");
@@ -139,6 +194,8 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, test_rest_is_rest);
     tcase_add_test(tcase, test_fixed);
     tcase_add_test(tcase, test_processors);
+    tcase_add_loop_test(tcase, test_quota, 0, sizeof(quota_cases) / sizeof(quota_cases[0]));
+    tcase_add_test(tcase, test_says_how_it_begins);
     suite_add_tcase(suite, tcase);
     return suite;
 }
