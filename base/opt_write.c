@@ -224,27 +224,64 @@ static const char *type_name(enum opt_type type)
     return names[type];
 }
 
+/* Words from `column` on, broken before WIDTH; the next lines begin under the first one. */
+static void put_words(const char *text, int column, struct buf *out)
+{
+    enum { WIDTH = 100 };
+    int at = column;
+    while (*text != '\0') {
+        int n = (int)strcspn(text, " ");
+        if (at > column && at + 1 + n > WIDTH) {
+            buf_printf(out, "\n%*s", column, "");
+            at = column;
+        }
+        buf_printf(out, "%s%.*s", at > column ? " " : "", n, text);
+        at += n + (at > column);
+        text += n;
+        text += strspn(text, " ");
+    }
+    buf_puts(out, "\n");
+}
+
+/* "--reserve-bytes=INT", "--json". */
+static void option_head(const struct opt *row, char *buf, size_t size)
+{
+    bool is_switch = row->type == OPT_BOOL && row->def == 0.0;
+    (void)snprintf(buf, size, "--%s%s%s", row->name, is_switch ? "" : "=",
+                   is_switch ? "" : type_name(row->type));
+    char *c = buf;
+    for (; *c && *c != '='; c++) {
+        *c = *c == '_' ? '-' : *c;
+    }
+    for (; *c; c++) {
+        *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+    }
+}
+
 void opt_help(const struct opt *table, struct buf *out)
 {
+    enum { COLUMN = 28 };
     for (const struct opt *row = table; row->type != OPT_END; row++) {
-        char name[96], def[128];
-        struct buf range = {0};
-        int width = snprintf(name, sizeof(name), "--%s=%s", row->name, type_name(row->type));
-        for (char *c = name; c < name + width && *c != '='; c++) {
-            *c = *c == '_' ? '-' : *c;
-        }
-        for (char *c = strchr(name, '='); c && *c; c++) {
-            *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
-        }
+        char head[96], def[128];
+        struct buf range = {0}, text = {0};
+        option_head(row, head, sizeof(head));
         range_text(row, &range);
         opt_default_text(row, def, sizeof(def));
-        buf_printf(out, "  %-28s %s", name, row->help);
-        if (range.size > 0 || def[0]) {
-            buf_printf(out, " [%s%s%s%s]", range.size > 0 ? range.data : "",
-                       range.size > 0 && def[0] ? "; " : "", def[0] ? "default " : "", def);
+        bool has_default = def[0] && !(row->type == OPT_BOOL && row->def == 0.0);
+        buf_puts(&text, row->help);
+        if (range.size > 0 || has_default) {
+            buf_printf(&text, " [%s%s%s%s]", range.size > 0 ? range.data : "",
+                       range.size > 0 && has_default ? "; " : "", has_default ? "default " : "",
+                       has_default ? def : "");
         }
-        buf_puts(out, (row->flags & OPT_REQUIRED) ? " (required)\n" : "\n");
+        buf_puts(&text, (row->flags & OPT_REQUIRED) ? " (required)" : "");
+        buf_printf(out, "  %-*s  ", COLUMN - 4, head);
+        if (strlen(head) > COLUMN - 4) {
+            buf_printf(out, "\n%*s", COLUMN, "");
+        }
+        put_words(text.data, COLUMN, out);
         buf_fini(&range);
+        buf_fini(&text);
     }
 }
 

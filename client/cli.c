@@ -18,8 +18,7 @@ static bool starts_command(const char *name, const char *word)
     return strncmp(name, word, n) == 0 && (name[n] == ' ' || name[n] == '\0');
 }
 
-/* The row that argv begins with; "dataset put" takes two of them. */
-static const struct cli_command *find_command(char **argv, int argc, int *ret_used)
+const struct cli_command *cli_find(char *const *argv, int argc, int *ret_used)
 {
     for (int i = 0; i < cli_n_commands; i++) {
         const struct cli_command *row = &cli_table[i];
@@ -34,7 +33,7 @@ static const struct cli_command *find_command(char **argv, int argc, int *ret_us
     return NULL;
 }
 
-static int no_command(char **argv, int argc, struct err *err)
+int cli_unknown(char *const *argv, int argc, struct err *err)
 {
     const char *names[64];
     char word[128];
@@ -49,7 +48,7 @@ static int no_command(char **argv, int argc, struct err *err)
     (void)snprintf(word, sizeof(word), "%s%s%s", argv[0], group != NULL && argc > 1 ? " " : "",
                    group != NULL && argc > 1 ? argv[1] : "");
     const char *near = err_nearest(word, names, n);
-    if (group != NULL && argc < 2) {
+    if (group != NULL && (argc < 2 || argv[1][0] == '-')) {
         return err_set(err, ERR_USAGE,
                        "'%s' needs a second word: put, list, show, verify or remove", group);
     }
@@ -326,7 +325,8 @@ static int run_program(const char *text, struct arena *arena, struct err *err)
     return 0;
 }
 
-/* `millrace --json list` is `millrace list --json`: words that begin with a dash go behind a command. */
+/* `millrace --json list` is `millrace list --json`: words that begin with a dash go behind a
+ * command. */
 static void options_last(int argc, char **argv)
 {
     for (int moved = 1; moved < argc && argv[1][0] == '-'; moved++) {
@@ -343,9 +343,9 @@ static int run_command_line(struct cli *cli, int argc, char **argv, struct err *
     if (argc < 2 || argv[1][0] == '-') {
         return run_program(argc < 2 ? "--help" : argv[1], &cli->arena, err);
     }
-    cli->command = find_command(argv + 1, argc - 1, &used);
+    cli->command = cli_find(argv + 1, argc - 1, &used);
     if (cli->command == NULL) {
-        return no_command(argv + 1, argc - 1, err);
+        return cli_unknown(argv + 1, argc - 1, err);
     }
     int rc = read_words(cli, argv + 1 + used, argc - 1 - used, err);
     term_init(&cli->term, (enum term_color)cli->options.color);
@@ -363,6 +363,16 @@ static int run_command_line(struct cli *cli, int argc, char **argv, struct err *
     return rc < 0 ? rc : cli->command->run(cli, err);
 }
 
+/* Wrong words may end the reading before --json is met. */
+static bool asks_for_json(int argc, char **argv)
+{
+    bool json = false;
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        json = json || strcmp(argv[i], "--json") == 0;
+    }
+    return json;
+}
+
 int cli_main(int argc, char **argv)
 {
     struct cli cli = {.program_path = argc > 0 ? argv[0] : "millrace"};
@@ -377,6 +387,7 @@ int cli_main(int argc, char **argv)
     int rc = run_command_line(&cli, argc, argv, &err);
     if (rc < 0) {
         err.code = rc;
+        cli.options.json = cli.options.json || (err.code == ERR_USAGE && asks_for_json(argc, argv));
         if (err.text[0] != '\0') {
             complain(&cli, &err);
         }

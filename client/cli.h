@@ -63,6 +63,10 @@ extern const struct opt cli_common[];
 /* The program: returns the exit status. */
 int cli_main(int argc, char **argv);
 
+/* The row that argv begins with; "dataset put" takes two of them. NULL if there is none. */
+const struct cli_command *cli_find(char *const *argv, int argc, int *ret_used);
+/* Says that argv begins no command. */
+int cli_unknown(char *const *argv, int argc, struct err *err);
 /* Opens cli->connection (once). */
 int cli_connect(struct cli *cli, struct err *err);
 /* Request and answer over cli->connection. */

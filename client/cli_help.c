@@ -20,6 +20,16 @@ static void program_help(struct buf *out)
                   "4 the job failed, 5 no daemon, 124 no answer in time, 130 interrupted.\n");
 }
 
+static void option_words(const struct opt *table, struct buf *out)
+{
+    for (const struct opt *row = table; row->type != OPT_END; row++) {
+        buf_puts(out, " --");
+        for (const char *c = row->name; *c != '\0'; c++) {
+            buf_printf(out, "%c", *c == '_' ? '-' : *c);
+        }
+    }
+}
+
 void cli_help(const struct cli_command *command, struct buf *out)
 {
     if (command == NULL) {
@@ -35,18 +45,9 @@ void cli_help(const struct cli_command *command, struct buf *out)
         buf_puts(out, "\nOptions:\n");
         opt_help(command->options, out);
     }
-    buf_puts(out, "\nOptions of all commands:\n");
-    opt_help(cli_common, out);
-}
-
-static void option_words(const struct opt *table, struct buf *out)
-{
-    for (const struct opt *row = table; row->type != OPT_END; row++) {
-        buf_puts(out, " --");
-        for (const char *c = row->name; *c != '\0'; c++) {
-            buf_printf(out, "%c", *c == '_' ? '-' : *c);
-        }
-    }
+    buf_puts(out, "\nOptions of all commands (`millrace --help` explains them):\n ");
+    option_words(cli_common, out);
+    buf_puts(out, "\n");
 }
 
 int cli_completion(const char *shell, struct buf *out, struct err *err)

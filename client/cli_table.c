@@ -62,7 +62,7 @@ static const struct opt predict_options[] = {
     OPT_STR_ROW(cli_options, dataset, NULL,
                 "A data set of the job; without it and without files: the validation data.",
                 .flags = OPT_NULLABLE),
-    OPT_STR_ROW(cli_options, split, NULL, "Split of the data set.", .flags = OPT_NULLABLE),
+    OPT_STR_ROW(cli_options, split, NULL, "Split of the data set, that of the training or the validation data.", .flags = OPT_NULLABLE),
     OPT_INTS_ROW(cli_options, rows, "[0,1,2,3,4]", 0, 1000, 0, OPT_I64_MAX,
                  "Rows of the data set, as 0,1,2."),
     OPT_END_ROW,
@@ -121,6 +121,8 @@ const struct cli_command cli_table[] = {
      daemon_shutdown},
     {"completion", "SHELL", 1, 1, no_options, "Prints a completion script for bash.",
      "source <(millrace completion bash)", daemon_completion},
+    {"help", "[COMMAND...]", 0, 2, no_options, "Prints what a command does.",
+     "The same as `millrace COMMAND --help`.", daemon_help},
     {"version", "", 0, 0, no_options, "Prints the versions of this program and of the daemon.",
      NULL, daemon_version},
 };

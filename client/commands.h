@@ -15,6 +15,7 @@ cli_fn dataset_put, dataset_list, dataset_show, dataset_verify, dataset_remove;
 cli_fn predict_command;
 cli_fn summary_command;
 cli_fn daemon_status, daemon_workers, daemon_shutdown, daemon_version, daemon_completion;
+cli_fn daemon_help;
 
 /* Reads the job file of the first argument into cli->job_file and applies --set, --seed, --epochs.
  */

@@ -27,18 +27,22 @@ int daemon_status(struct cli *cli, struct err *err)
            doc_str(answer, "state", ""), time);
     printf("status     %s\n", doc_str(answer, "status_url", "off"));
     printf("data sets  %lld\njobs      ", (long long)doc_int(answer, "datasets", 0));
+    bool any = false;
     for (size_t i = 0; jobs != NULL && jobs->type == DOC_MAP && i < jobs->n; i++) {
         if (doc_is_number(&jobs->pairs[i].value) && doc_number(&jobs->pairs[i].value) > 0) {
-            printf(" %.0f %s", doc_number(&jobs->pairs[i].value), jobs->pairs[i].key);
+            printf("%s %.0f %s", any ? "," : "", doc_number(&jobs->pairs[i].value),
+                   jobs->pairs[i].key);
+            any = true;
         }
     }
-    printf("\n");
+    printf("%s\n", any ? "" : " none");
     return 0;
 }
 
 int daemon_workers(struct cli *cli, struct err *err)
 {
-    static const char *const heads[] = {"JOB", "WORKER", "PID", "STATE", "RESTARTS", "REASON"};
+    static const char *const heads[] = {"JOB",   "WORKER",   "ROLE",  "PID",
+                                        "STATE", "RESTARTS", "REASON"};
     const struct doc *answer = NULL;
     int rc = ask(cli, MSG_WORKER_LIST, &answer, err);
     if (rc < 0 || cli->options.json) {
@@ -47,14 +51,15 @@ int daemon_workers(struct cli *cli, struct err *err)
     const struct doc *list = doc_get(answer, "workers");
     struct show_table table;
     struct buf out = {0};
-    show_table_init(&table, &cli->arena, 6, 1u << 1 | 1u << 2 | 1u << 4);
-    for (size_t i = 0; i < 6; i++) {
+    show_table_init(&table, &cli->arena, 7, 1u << 1 | 1u << 3 | 1u << 5);
+    for (size_t i = 0; i < 7; i++) {
         show_cell(&table, "%s", heads[i]);
     }
     for (size_t i = 0; list != NULL && i < list->n; i++) {
         const struct doc *worker = doc_at(list, i);
         show_cell(&table, "%s", doc_str(worker, "job", "?"));
         show_cell(&table, "%lld", (long long)doc_int(worker, "worker", 0));
+        show_cell(&table, "%s", doc_str(worker, "role", "?"));
         show_cell(&table, "%lld", (long long)doc_int(worker, "pid", 0));
         show_cell(&table, "%s", doc_str(worker, "state", "?"));
         show_cell(&table, "%lld", (long long)doc_int(worker, "restarts", 0));
@@ -74,6 +79,21 @@ int daemon_shutdown(struct cli *cli, struct err *err)
         fprintf(stderr, "the daemon saves its jobs and ends\n");
     }
     return rc;
+}
+
+int daemon_help(struct cli *cli, struct err *err)
+{
+    char *words[2] = {(char *)(uintptr_t)cli->words[0], (char *)(uintptr_t)cli->words[1]};
+    int used = 0;
+    const struct cli_command *row = cli->n_words > 0 ? cli_find(words, cli->n_words, &used) : NULL;
+    if (cli->n_words > used) {
+        return cli_unknown(words, cli->n_words, err);
+    }
+    struct buf out = {0};
+    cli_help(row, &out);
+    cli_print(&out);
+    buf_fini(&out);
+    return 0;
 }
 
 /* Without a daemon this is no error: one asks for the version when something is wrong. */

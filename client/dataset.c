@@ -93,6 +93,9 @@ int dataset_put(struct cli *cli, struct err *err)
     int rc = cli_connect(cli, err);
     rc = rc < 0 ? rc : millrace_put(cli->connection, &put, &cli->arena, &dataset, err);
     line_clear(&show.line);
+    if (rc < 0 && err != NULL && strcmp(err->path, "files") == 0) { /* those of the folder */
+        (void)snprintf(err->path, sizeof(err->path), "%s", cli->words[1]);
+    }
     if (rc == ERR_INTERRUPTED) {
         return err_set(err, rc, "interrupted; the same command again goes on where this one ended");
     }

@@ -9,7 +9,7 @@
 #include "client/show.h"
 #include "proto/job.h"
 
-enum { KEY_BYTES = 12, REOPEN_MS = 15000 };
+enum { KEY_BYTES = 12, REOPEN_MS = 15000, PROGRESS_COLUMNS = 160 };
 
 /* ---- sending a job
  * ------------------------------------------------------------------------------- */
@@ -189,7 +189,8 @@ static void add_job(struct show_table *table, const struct doc *job)
         show_cell(table, "-");
     }
     show_cell(table, "%s", doc_str(job, "created", ""));
-    show_cell(table, "%s", doc_str(job, "reason", ""));
+    const char *path = doc_str(job, "path", "");
+    show_cell(table, "%s%s%s", path, path[0] != '\0' ? ": " : "", doc_str(job, "reason", ""));
 }
 
 int job_list(struct cli *cli, struct err *err)
@@ -231,11 +232,35 @@ static void print_list(const struct cli *cli, const char *head, const struct doc
     for (size_t i = 0; i < list->n; i++) {
         const struct doc *item = doc_at(list, i);
         buf_puts(out, "  ");
+        bool any = false;
         for (size_t k = 0; item->type == DOC_MAP && k < item->n; k++) {
-            buf_printf(out, "%s%s ", k > 0 ? "  " : "", item->pairs[k].key);
-            doc_write_json(&item->pairs[k].value, 0, out);
+            const struct doc *value = &item->pairs[k].value;
+            if (value->type == DOC_STR && value->str[0] == '\0') {
+                continue; /* nothing to say */
+            }
+            buf_printf(out, "%s%s ", any ? "  " : "", item->pairs[k].key);
+            any = true;
+            if (value->type == DOC_STR) {
+                buf_puts(out, value->str);
+            } else {
+                doc_write_json(value, 0, out);
+            }
         }
         buf_puts(out, "\n");
+    }
+}
+
+/* How far it is, and what AUTOTUNE chose and why. */
+static void print_progress(const struct cli *cli, const struct doc *progress, struct buf *out)
+{
+    buf_printf(out, "  %-10s ", "progress");
+    bar_line(progress, &cli->term, PROGRESS_COLUMNS, out);
+    buf_puts(out, "\n");
+    if (doc_str(progress, "choice", NULL) != NULL) {
+        buf_printf(out, "  %-10s %lld worker%s, prefetch %lld: %s\n", "autotune",
+                   (long long)doc_int(progress, "workers", 0),
+                   doc_int(progress, "workers", 0) == 1 ? "" : "s",
+                   (long long)doc_int(progress, "prefetch", 0), doc_str(progress, "choice", ""));
     }
 }
 
@@ -257,6 +282,9 @@ static void print_job(const struct cli *cli, const struct doc *job, struct buf *
         }
     }
     buf_printf(out, "  %-10s %lld\n", "restarts", (long long)doc_int(job, "restarts", 0));
+    if (doc_get(job, "progress") != NULL && doc_str(job, "ended", NULL) == NULL) {
+        print_progress(cli, doc_get(job, "progress"), out);
+    }
     for (size_t i = 0; history != NULL && history->type == DOC_LIST && i < history->n; i++) {
         buf_puts(out, "  ");
         bar_epoch(doc_at(history, i), 0, 0, &cli->term, out);

@@ -38,7 +38,9 @@ static int choose_dataset(struct cli *cli, struct msg_job_predict *body, struct 
         return err_set(err, ERR_MISSING, "name the data set with --dataset, or files");
     }
     body->dataset = rc >= 0 ? doc_str(stream, "dataset", NULL) : NULL;
-    body->split = rc >= 0 ? doc_str(stream, "split", NULL) : NULL;
+    body->split = rc < 0                       ? NULL
+                  : cli->options.split != NULL ? cli->options.split
+                                               : doc_str(stream, "split", NULL);
     return rc;
 }
 

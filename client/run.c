@@ -251,6 +251,17 @@ static int show_result(struct watch *watch, struct err *err)
     return rc;
 }
 
+/* A path into the job file becomes its line; another one (a picture's) belongs to the sentence. */
+static int failed(const struct watch *watch, const char *path, const char *reason, struct err *err)
+{
+    const struct cli *cli = watch->cli;
+    bool in_file = cli->job_file.name != NULL && job_file_line(&cli->job_file, path) > 0;
+    if (in_file || cli->options.json || path[0] == '\0') {
+        return err_set_at(err, ERR_JOB_FAILED, path, "%s failed: %s", watch->job, reason);
+    }
+    return err_set(err, ERR_JOB_FAILED, "%s failed: %s: %s", watch->job, path, reason);
+}
+
 static int result(struct watch *watch, int end, struct err *err)
 {
     const struct doc *job = watch->over;
@@ -262,8 +273,7 @@ static int result(struct watch *watch, int end, struct err *err)
         return err_set(err, ERR_CANCELLED, "%s was cancelled", watch->job);
     }
     if (end == FAILED) {
-        return err_set_at(err, ERR_JOB_FAILED, doc_str(job, "path", ""), "%s failed: %s",
-                          watch->job, reason);
+        return failed(watch, doc_str(job, "path", ""), reason, err);
     }
     if (doc_str(job, "reason", NULL) == NULL) {
         stay(watch, watch->cli->term.yellow, watch->job, " is paused; `millrace resume` goes on",

@@ -316,9 +316,9 @@ static void tell_state(struct job *job)
 int jobs_step(struct job *job, enum job_event event, const struct err *reason, struct err *err)
 {
     int before = job->state;
-    int rc = fsm_step(&jobs_fsm, &job->state, (int)event, err);
-    if (rc < 0) {
-        return rc;
+    if (fsm_step(&jobs_fsm, &job->state, (int)event, NULL) < 0) {
+        return err_set(err, ERR_INVALID, "cannot %s %s: it is %s", jobs_fsm.events[event], job->id,
+                       jobs_fsm.states[job->state]);
     }
     memset(&job->reason, 0, sizeof(job->reason));
     if (reason != NULL) {

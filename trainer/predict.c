@@ -73,7 +73,8 @@ static int read_parts(struct predict *predict, struct err *err)
     return rc < 0 ? rc : setup_model(setup, err);
 }
 
-/* Small grey inputs go back as they were seen, for a person to look at: 0..255 between the least and the greatest value. */
+/* Small grey inputs go back as they were seen, for a person to look at: 0..255 between the least
+ * and the greatest value. */
 static void add_picture(struct predict *predict, int64_t row)
 {
     size_t n = (size_t)(predict->height * predict->width);
@@ -169,8 +170,15 @@ static int find_stream(const struct predict *predict, enum pipeline_stream *ret,
         *ret = PIPELINE_TRAIN;
         return 0;
     }
-    return err_set(err, ERR_NOT_FOUND, "the job has no data set '%s' with split '%s'", dataset,
-                   split != NULL ? split : "");
+    bool validates = data->validation.dataset != NULL;
+    return err_set(
+        err, ERR_NOT_FOUND, "the job has no data '%s%s%s'; it has '%s%s%s' to train on%s%s%s%s%s",
+        dataset, split != NULL ? "/" : "", split != NULL ? split : "", data->train.dataset,
+        data->train.split != NULL ? "/" : "", data->train.split != NULL ? data->train.split : "",
+        validates ? " and '" : "", validates ? data->validation.dataset : "",
+        validates && data->validation.split != NULL ? "/" : "",
+        validates && data->validation.split != NULL ? data->validation.split : "",
+        validates ? "' held out" : "");
 }
 
 static int predict_rows(struct predict *predict, const struct doc *rows, struct err *err)

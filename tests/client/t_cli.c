@@ -29,6 +29,9 @@ static const struct {
     {{"foo"}, 2, "no command 'foo'"},
     {{"lst"}, 2, "the nearest is 'list'"},
     {{"dataset"}, 2, "needs a second word"},
+    {{"dataset", "--json=false"}, 2, "needs a second word"},
+    {{"help", "lst"}, 2, "the nearest is 'list'"},
+    {{"help", "list", "x"}, 2, "no command 'list'"},
     {{"dataset", "pt"}, 2, "the nearest is 'dataset put'"},
     {{"run"}, 2, "usage: millrace run FILE"},
     {{"run", "a", "b"}, 2, "one argument too many: 'b'"},
@@ -73,6 +76,17 @@ START_TEST(says_it_in_json)
     ck_assert_str_eq(doc_str(doc_get(doc, "error"), "code", ""), "unreachable");
     ck_assert_uint_eq(r.err.size, 0);
     live_free(&r);
+    static const char *const wrong_words[][3] = {
+        {"frob", "--json", NULL}, {"list", "--bad", "--json"}, {"--json", "dataset", NULL}};
+    for (size_t i = 0; i < 3; i++) {
+        live_run(&live, &r, wrong_words[i][0], wrong_words[i][1], wrong_words[i][2], NULL);
+        ck_assert_int_eq(r.status, 2);
+        ck_assert_msg(doc_read_json(r.out.data, r.out.size, NULL, &arena, &doc, NULL) == 0, "%s",
+                      r.out.data);
+        ck_assert_str_eq(doc_str(doc_get(doc, "error"), "code", ""), "usage");
+        ck_assert_uint_eq(r.err.size, 0);
+        live_free(&r);
+    }
     char path[TEST_PATH];
     live_text(&live, "bad.yaml", "name: x\nfit: {epoch: 3}\n", path);
     live_run(&live, &r, "submit", path, "--json", NULL);
@@ -85,6 +99,27 @@ START_TEST(says_it_in_json)
     arena_fini(&arena);
 }
 END_TEST
+
+/* Words with one space between them, however the lines are broken. */
+static void put_plain(const char *text, struct buf *out)
+{
+    for (text += strspn(text, " \n"); *text != '\0'; text += strspn(text, " \n")) {
+        size_t n = strcspn(text, " \n");
+        buf_printf(out, "%.*s ", (int)n, text);
+        text += n;
+    }
+}
+
+static bool says_words(const char *text, const char *words)
+{
+    struct buf a = {0}, b = {0};
+    put_plain(text, &a);
+    put_plain(words, &b);
+    bool found = strstr(a.data, b.data) != NULL;
+    buf_fini(&a);
+    buf_fini(&b);
+    return found;
+}
 
 /* Each row of the table has help, in which each of its options stands. */
 START_TEST(helps)
@@ -104,11 +139,15 @@ START_TEST(helps)
     ck_assert_ptr_nonnull(strstr(r.out.data, row->summary));
     ck_assert_ptr_nonnull(strstr(r.out.data, row->arguments));
     for (const struct opt *opt = row->options; opt->type != OPT_END; opt++) {
-        ck_assert_msg(strstr(r.out.data, opt->help) != NULL, "%s: %s", row->name, opt->name);
+        ck_assert_msg(says_words(r.out.data, opt->help), "%s: %s", row->name, opt->name);
         ck_assert_msg(opt_find(cli_common, opt->name) == NULL, "%s: %s is common too", row->name,
                       opt->name);
     }
     ck_assert_int_le(row->n_min, row->n_max);
+    struct live_result same;
+    live_run(&live, &same, "help", first, space != NULL ? space + 1 : NULL, NULL);
+    ck_assert_str_eq(same.out.data, r.out.data);
+    live_free(&same);
     live_free(&r);
     struct buf out = {0};
     cli_help(NULL, &out);

@@ -277,7 +277,7 @@ START_TEST(shows_and_logs)
     ck_assert_msg(r.status == 0, "%s", r.err.data);
     live_free(&r);
     static const char *const want[] = {"two-1",    "finished", "epoch 1", "epoch 2",
-                                       "accuracy", ".keras",   "two\""};
+                                       "accuracy", ".keras",   "name two"};
     live_run(&live, &r, "show", "two", NULL);
     for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
         ck_assert_msg(strstr(r.out.data, want[i]) != NULL, "no %s in %s", want[i], r.out.data);
