@@ -33,7 +33,16 @@ static int open_source(struct source *ret, const struct job_stream *stream, cons
                                        .dataset = stream->dataset,
                                        .files = doc_get(manifest->files, "files"),
                                        .split = stream->split};
-    int r = source_open(ret, doc_str(manifest->files, "kind", "auto"), &files, arena, err);
+    struct source_want want = {.kind = doc_str(manifest->files, "kind", "auto")};
+    int r = 0;
+    if (stream->source != NULL) {
+        r = opt_named(stream->source, &want.kind, &want.options, err);
+    }
+    if (r < 0) {
+        err_prefix(err, "data.%s.source", name);
+        return r;
+    }
+    r = source_open(ret, &want, &files, arena, err);
     if (r < 0) {
         err_prefix(err, "data.%s", name);
     }
@@ -150,6 +159,7 @@ static void put_stream(struct doc *list, struct arena *arena, const struct job_s
     doc_set_map(map);
     if (stream->dataset != NULL) {
         doc_put_str(map, arena, "split", stream->split);
+        put_doc(map, arena, "source", stream->source);
         const struct pipeline_manifest *manifest = find_manifest(store, stream->dataset);
         put_doc(map, arena, "manifest", manifest != NULL ? manifest->files : NULL);
     }

@@ -374,28 +374,38 @@ static int predict_npy(struct pipeline *p, const void *data, size_t size, void *
     return r < 0 ? r : predict_tensor(p, &p->predict, &x, ret_row, err);
 }
 
+/* A data set of numbers that are shaped like pictures takes picture files too. */
+static int decode_file(struct pipeline *p, const void *data, size_t size, struct tensor *ret,
+                       struct err *err)
+{
+    const struct op_spec *x = input_spec(&p->predict);
+    struct decode_image image;
+    if (x->shape.rank != 3 || x->dtype != DTYPE_U8 || (x->shape.d[2] != 1 && x->shape.d[2] != 3)) {
+        return err_set(err, ERR_UNSUPPORTED, "the job was not trained on pictures");
+    }
+    if (p->decode == NULL) {
+        p->decode = decode_create();
+    }
+    int r = decode_run(p->decode, data, size, (int)x->shape.d[2], &image, err);
+    if (r == 0) {
+        *ret = (struct tensor){
+            .dtype = DTYPE_U8,
+            .shape = {.rank = 3, .d = {image.height, image.width, image.channels}},
+            .data = (void *)(uintptr_t)image.data};
+    }
+    return r;
+}
+
 int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t size, void *ret_row,
                           struct err *err)
 {
     struct stream *predict = &pipeline->predict;
-    const struct op_spec *x = input_spec(predict);
-    struct decode_image image;
+    const struct source_desc *desc = predict->source->desc;
+    struct tensor x;
     if (npy_file_is(data, size)) {
         return predict_npy(pipeline, data, size, ret_row, err);
     }
-    if (x->shape.rank != 3 || x->dtype != DTYPE_U8 || (x->shape.d[2] != 1 && x->shape.d[2] != 3)) {
-        return err_set(err, ERR_UNSUPPORTED, "the job was not trained on pictures");
-    }
-    if (pipeline->decode == NULL) {
-        pipeline->decode = decode_create();
-    }
-    int r = decode_run(pipeline->decode, data, size, (int)x->shape.d[2], &image, err);
-    if (r < 0) {
-        return r;
-    }
-    const struct tensor pixels = {
-        .dtype = DTYPE_U8,
-        .shape = {.rank = 3, .d = {image.height, image.width, image.channels}},
-        .data = (void *)(uintptr_t)image.data};
-    return predict_tensor(pipeline, predict, &pixels, ret_row, err);
+    int r = desc->picture != NULL ? desc->picture(predict->source, data, size, &x, err)
+                                  : decode_file(pipeline, data, size, &x, err);
+    return r < 0 ? r : predict_tensor(pipeline, predict, &x, ret_row, err);
 }

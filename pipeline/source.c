@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 
+enum { SOURCES_MAX = 64 };
+
 static const struct source_desc *find(const char *kind, const struct doc *files)
 {
     for (const struct source_desc *const *row = source_table; *row != NULL; row++) {
@@ -19,23 +21,59 @@ static const struct source_desc *find(const char *kind, const struct doc *files)
     return NULL;
 }
 
-int source_open(struct source *ret, const char *kind, const struct source_store *store,
-                struct arena *arena, struct err *err)
+static int unknown(const char *kind, const char *dataset, struct err *err)
+{
+    const char *names[SOURCES_MAX];
+    char list[512] = "";
+    size_t n = 0;
+    for (; source_table[n] != NULL; n++) {
+        BUG_ON(n == SOURCES_MAX);
+        names[n] = source_table[n]->name;
+        const size_t used = strlen(list);
+        (void)snprintf(list + used, sizeof list - used, "%s%s", n > 0 ? ", " : "", names[n]);
+    }
+    const char *nearest = err_nearest(kind, names, n);
+    if (strcmp(kind, "auto") == 0) {
+        return err_set_at(
+            err, ERR_UNSUPPORTED, "source",
+            "the files of data set '%s' look like none that can be read; name one of: %s", dataset,
+            list);
+    }
+    return nearest != NULL
+               ? err_set_at(err, ERR_UNKNOWN, "source",
+                            "there is no source '%.64s'; did you mean '%s'?", kind, nearest)
+               : err_set_at(err, ERR_UNKNOWN, "source", "there is no source '%.64s'; there are: %s",
+                            kind, list);
+}
+
+static int read_options(struct source *source, const struct doc *options, struct arena *arena,
+                        struct err *err)
+{
+    static const struct opt none[] = {OPT_END_ROW};
+    const struct source_desc *desc = source->desc;
+    int r =
+        opt_read(desc->options != NULL ? desc->options : none, source->ctx, options, arena, err);
+    if (r < 0) {
+        err_prefix(err, "source.%s", desc->name);
+    }
+    return r;
+}
+
+int source_open(struct source *ret, const struct source_want *want,
+                const struct source_store *store, struct arena *arena, struct err *err)
 {
     *ret = (struct source){0};
     if (store->files == NULL || store->files->type != DOC_LIST) {
         return err_set(err, ERR_CORRUPT, "data set '%s' has no list of files", store->dataset);
     }
-    const struct source_desc *desc = find(kind, store->files);
+    const struct source_desc *desc = find(want->kind, store->files);
     if (desc == NULL) {
-        return err_set(
-            err, ERR_UNSUPPORTED,
-            "data set '%s' of kind '%s' is none that can be read: there are idx and images",
-            store->dataset, kind);
+        return unknown(want->kind, store->dataset, err);
     }
     ret->ctx = arena_alloc(arena, desc->ctx_size);
     ret->desc = desc;
-    int r = desc->open(ret, store, arena, err);
+    int r = read_options(ret, want->options, arena, err);
+    r = r < 0 ? r : desc->open(ret, store, arena, err);
     if (r == 0 && ret->samples == 0) {
         r = err_set(err, ERR_DATA, "data set '%s' has no samples%s%s", store->dataset,
                     store->split ? " in split " : "", store->split ? store->split : "");
@@ -114,5 +152,9 @@ void source_reference(struct buf *out)
 {
     for (const struct source_desc *const *row = source_table; *row != NULL; row++) {
         buf_printf(out, "## %s\n\n%s\n\n", (*row)->name, (*row)->summary);
+        if ((*row)->options != NULL) {
+            opt_reference((*row)->options, out);
+            buf_puts(out, "\n");
+        }
     }
 }

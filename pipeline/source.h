@@ -2,14 +2,15 @@
  *
  * Owns:     an open source owns descriptors, mapped or inflated files and decode buffers;
  * source_close gives them back. Threads:  one at a time. Errors:   source_open: ERR_DATA,
- * ERR_CORRUPT, ERR_MISSING, ERR_LIMIT naming the file. source_read: ERR_DATA or ERR_CORRUPT for a
- * bad sample, ERR_IO and ERR_NO_MEMORY for a machine that cannot. Lifetime: open .. close.
+ * ERR_CORRUPT, ERR_MISSING, ERR_LIMIT naming the file; wrong options with their path. source_read:
+ * ERR_DATA or ERR_CORRUPT for a bad sample, ERR_IO and ERR_NO_MEMORY for a machine that cannot.
+ * Lifetime: open .. close.
  */
 #ifndef PIPELINE_SOURCE_H
 #define PIPELINE_SOURCE_H
 
 #include "base/buf.h"
-#include "base/doc.h"
+#include "base/opt.h"
 #include "pipeline/element.h"
 #include "pipeline/stage.h"
 
@@ -22,6 +23,11 @@ struct source_store {
     const struct doc *files; /* [{path, bytes, id}] sorted by path */
     const char *split;       /* or NULL */
 };
+/* What is read, and how. */
+struct source_want {
+    const char *kind;          /* or "auto" */
+    const struct doc *options; /* a map, or NULL */
+};
 /* For whom an element is made. */
 struct source_call {
     int64_t epoch, step; /* of the batch */
@@ -29,17 +35,22 @@ struct source_call {
 
 struct source;
 struct source_desc {
-    const char *name; /* kind in the manifest */
+    const char *name; /* kind in the manifest and in a job */
     const char *summary;
+    const struct opt *options; /* or NULL */
     size_t ctx_size;
     /* Does a data set of kind "auto" look like this one? The first row that says yes takes it. */
     bool (*claims)(const struct doc *files);
+    /* The options stand in source->ctx. */
     int (*open)(struct source *source, const struct source_store *store, struct arena *arena,
                 struct err *err);
     void (*close)(struct source *source); /* takes a half-open one */
     /* Element at a place; ret->fields are borrowed until the next read. */
     int (*read)(struct source *source, const struct stage_place *place,
                 const struct source_call *call, struct element *ret, struct err *err);
+    /* A picture file from elsewhere as field x of this source. NULL: it has no pictures. */
+    int (*picture)(struct source *source, const void *data, size_t size, struct tensor *ret,
+                   struct err *err);
     const char *(*path)(const struct source *source, int64_t sample);
 };
 extern const struct source_desc *const source_table[]; /* ends with NULL */
@@ -54,8 +65,8 @@ struct source {
     const char *top_class; /* which of the data is of the last class, for messages; or NULL */
 };
 
-int source_open(struct source *ret, const char *kind, const struct source_store *store,
-                struct arena *arena, struct err *err);
+int source_open(struct source *ret, const struct source_want *want,
+                const struct source_store *store, struct arena *arena, struct err *err);
 void source_close(struct source *source);
 static inline int source_read(struct source *source, const struct stage_place *place,
                               const struct source_call *call, struct element *ret, struct err *err)

@@ -31,6 +31,9 @@ static const struct opt stream_options[] = {
     OPT_STR_ROW(job_stream, split, NULL,
                 "Split of the data set (train, test, val, ...); without it all of it.",
                 .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(job_stream, source,
+                "How its files are read: a kind of source or {kind: {options}}; without it by the files.",
+                .flags = OPT_NULLABLE),
     OPT_END_ROW,
 };
 

@@ -19,6 +19,7 @@ enum job_on_fingerprint { JOB_ON_FINGERPRINT_PAUSE, JOB_ON_FINGERPRINT_CONTINUE 
 struct job_stream {      /* data.train, data.validation */
     const char *dataset; /* a name in the store; NULL = stream not given */
     const char *split;   /* "train", "test", "val", ...; NULL = the whole set */
+    const struct doc *source; /* how it is read: `images` or {images: {options}}; NULL = by the data set's kind */
 };
 struct job_data {
     struct job_stream train;
