@@ -20,35 +20,6 @@ static const struct pipeline_manifest *find_manifest(const struct pipeline_store
     return NULL;
 }
 
-static int open_source(struct source *ret, const struct job_stream *stream, const char *name,
-                       const struct pipeline_store *store, struct arena *arena, struct err *err)
-{
-    const struct pipeline_manifest *manifest = find_manifest(store, stream->dataset);
-    if (manifest == NULL) {
-        err_set(err, ERR_NOT_FOUND, "there is no data set '%s'", stream->dataset);
-        err_prefix(err, "data.%s.dataset", name);
-        return ERR_NOT_FOUND;
-    }
-    const struct source_store files = {.blobs_fd = store->blobs_fd,
-                                       .dataset = stream->dataset,
-                                       .files = doc_get(manifest->files, "files"),
-                                       .split = stream->split};
-    struct source_want want = {.kind = doc_str(manifest->files, "kind", "auto")};
-    int r = 0;
-    if (stream->source != NULL) {
-        r = opt_named(stream->source, &want.kind, &want.options, err);
-    }
-    if (r < 0) {
-        err_prefix(err, "data.%s.source", name);
-        return r;
-    }
-    r = source_open(ret, &want, &files, arena, err);
-    if (r < 0) {
-        err_prefix(err, "data.%s", name);
-    }
-    return r;
-}
-
 static int compile_stream(struct pipeline *p, int which, const struct pipeline_store *store,
                           struct arena *arena, struct err *err)
 {
@@ -64,8 +35,14 @@ static int compile_stream(struct pipeline *p, int which, const struct pipeline_s
         .epochs = job->fit.epochs > 0 ? job->fit.epochs : 1,
         .steps_per_epoch = which == PIPELINE_TRAIN ? job->fit.steps_per_epoch : 0,
     };
-    int r = open_source(&p->sources[which], stream, stream_names[which], store, arena, err);
-    r = r < 0 ? r : stream_compile(&p->streams[which], &p->sources[which], &want, arena, err);
+    struct pool *pool = &p->pools[which];
+    pool_init(pool, store, arena);
+    int r = pool_open(pool, stream, &p->leaves[which], err);
+    if (r < 0) {
+        err_prefix(err, "data.%s", stream_names[which]);
+        return r;
+    }
+    r = stream_compile(&p->streams[which], p->leaves[which], &want, pool, err);
     p->has[which] = r == 0;
     return r;
 }
@@ -80,7 +57,19 @@ static int compile_predict(struct pipeline *p, struct arena *arena, struct err *
         .seed = (uint64_t)p->job->fit.seed,
         .epochs = 1,
     };
-    return stream_compile(&p->predict, &p->sources[PIPELINE_TRAIN], &want, arena, err);
+    struct pool pool;
+    pool_init(&pool, p->pools[PIPELINE_TRAIN].store, arena);
+    int r = stream_compile(&p->predict, p->leaves[PIPELINE_TRAIN], &want, &pool, &p->predict_err);
+    if (r < 0 && p->streams[PIPELINE_TRAIN].source == p->leaves[PIPELINE_TRAIN]) {
+        if (err != NULL) {
+            *err = p->predict_err;
+        }
+        return r;
+    }
+    if (r < 0) {
+        p->predict.source = NULL;
+    }
+    return 0;
 }
 
 static int check_field(const struct element_field *train, const struct element_field *validation,
@@ -139,8 +128,9 @@ static int check_streams(const struct pipeline *p, struct err *err)
             return r;
         }
     }
-    if (p->sources[PIPELINE_TRAIN].n_classes > 0) {
-        return check_classes(&p->sources[PIPELINE_TRAIN], &p->sources[PIPELINE_VALIDATION], err);
+    const struct source *source = p->streams[PIPELINE_TRAIN].source;
+    if (source->n_classes > 0) {
+        return check_classes(source, p->streams[PIPELINE_VALIDATION].source, err);
     }
     return 0;
 }
@@ -150,6 +140,13 @@ static void put_doc(struct doc *map, struct arena *arena, const char *key, const
     if (value != NULL) {
         doc_copy(doc_put(map, arena, key), arena, value);
     }
+}
+
+static struct doc *new_map(struct doc *list, struct arena *arena)
+{
+    struct doc *map = doc_push(list, arena);
+    doc_set_map(map);
+    return map;
 }
 
 static void put_stream(struct doc *list, struct arena *arena, const struct job_stream *stream,
@@ -182,6 +179,9 @@ static void make_id(struct pipeline *p, const struct pipeline_store *store)
     doc_set_list(data);
     put_stream(data, &arena, &p->job->data.train, store);
     put_stream(data, &arena, &p->job->data.validation, store);
+    for (int i = 0; i < store->n_manifests; i++) { /* those that stages name, too */
+        put_doc(new_map(data, &arena), &arena, "manifest", store->manifests[i].files);
+    }
     doc_write_canonical(root, &text);
     hash_bytes(text.data, text.size, p->id);
     buf_fini(&text);
@@ -216,11 +216,11 @@ void pipeline_destroy(struct pipeline *pipeline)
 {
     if (pipeline != NULL) {
         for (int i = 0; i < PIPELINE_STREAM_MAX_; i++) {
-            source_close(&pipeline->sources[i]);
+            pool_close(&pipeline->pools[i]);
             stream_fini(&pipeline->streams[i]);
         }
         stream_fini(&pipeline->predict);
-        stream_buffers_fini(&pipeline->buffers);
+        op_scratch_fini(&pipeline->numbers);
         decode_destroy(pipeline->decode);
         buf_fini(&pipeline->npy);
     }
@@ -268,7 +268,7 @@ static void put_plan(const struct pipeline *p, int which, struct doc *map, struc
     doc_put_str(map, arena, "dataset", data->dataset);
     doc_put_str(map, arena, "split", data->split);
     doc_put_int(map, arena, "samples", s->rows);
-    doc_put_int(map, arena, "dataset_samples", s->source->samples);
+    doc_put_int(map, arena, "dataset_samples", p->pools[which].samples);
     doc_put_int(map, arena, "batch", s->batch);
     doc_put_int(map, arena, "steps", s->steps);
     doc_put_bool(map, arena, "repeat", s->is_endless);
@@ -298,7 +298,7 @@ void pipeline_plan(const struct pipeline *pipeline, struct doc *map, struct aren
             }
         }
     }
-    const struct source *source = &pipeline->sources[PIPELINE_TRAIN];
+    const struct source *source = pipeline->streams[PIPELINE_TRAIN].source;
     struct doc *classes = doc_put(map, arena, "classes");
     doc_set_list(classes);
     for (int64_t i = 0; i < source->n_classes; i++) {

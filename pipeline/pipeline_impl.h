@@ -10,12 +10,14 @@
 struct pipeline {
     const struct job_spec *job;
     int on_error; /* enum job_on_error */
-    struct source sources[PIPELINE_STREAM_MAX_];
+    struct pool pools[PIPELINE_STREAM_MAX_];
+    struct source *leaves[PIPELINE_STREAM_MAX_]; /* of data.train, data.validation */
     struct stream streams[PIPELINE_STREAM_MAX_];
     bool has[PIPELINE_STREAM_MAX_];
-    struct stream predict; /* the deterministic part, on the training source */
-    struct stream_buffers buffers;
-    struct buf npy;        /* numbers of an array to predict */
+    struct stream predict;       /* the deterministic part, on the training data set */
+    struct err predict_err;      /* why there is none */
+    struct buf npy;              /* numbers of an array to predict */
+    struct op_scratch numbers;   /* the same as floats */
     struct decode *decode; /* of files to predict; made when the first comes */
     char id[HASH_ID_TEXT];
 };

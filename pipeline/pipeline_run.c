@@ -43,51 +43,23 @@ static bool holds(const struct opt_ints *list, int64_t number)
     return false;
 }
 
-/* With an op that takes any size every shape is let through; without one all are as the first. */
-static int check_field(const struct stream *stream, const struct stream_chain *chain,
-                       const struct tensor *x, struct err *err)
-{
-    const struct shape *wanted = &stream->source->spec.fields[chain->field].spec.shape;
-    if (stream_takes_any(stream, chain) || shape_equal(&x->shape, wanted)) {
-        return 0;
-    }
-    char a[96], b[96];
-    shape_format(&x->shape, a, sizeof a);
-    shape_format(wanted, b, sizeof b);
-    return err_set(err, ERR_SHAPE, "is %s, the others %s", a, b);
-}
-
-static int read_sample(struct stream *stream, const struct stream_places *places,
-                       struct element *ret, struct err *err)
-{
-    const struct source_call call = {.epoch = places->epoch, .step = places->step};
-    int r = source_read(stream->source, &places->at[0], &call, ret, err);
-    for (int i = 0; i < stream->spec.n && r == 0; i++) {
-        r = check_field(stream, &stream->chains[i], &ret->fields[i], err);
-    }
-    return r;
-}
-
-/* Writes the fields of a row; ret_sample: whose they are. */
+/* Writes the fields of a row; ret_sample: whose they are, or who is bad. */
 static int make_sample(struct chunk *c, int64_t row, const struct stream_places *places,
                        int64_t weight, int64_t *ret_sample, struct err *err)
 {
     struct stream *stream = c->stream;
-    struct element in, out;
-    void *rows[ELEMENT_FIELDS_MAX] = {NULL};
-    const int64_t begin = weight > 0 ? clock_us() : 0;
-    int r = read_sample(stream, places, &in, err);
-    if (weight > 0) {
-        stream->source_us += (clock_us() - begin) * weight;
-    }
-    if (r < 0) {
-        return r;
-    }
+    struct element out;
+    void *rows[ELEMENT_FIELDS_MAX];
+    const struct stream_call call = {
+        .source = {.epoch = places->epoch, .step = places->step, .skip = &c->make->skip_samples},
+        .weight = weight,
+        .rows = rows};
     for (int i = 0; i < stream->spec.n; i++) {
         rows[i] = c->fields[i] + (size_t)row * stream->chains[i].row_bytes;
     }
-    *ret_sample = in.sample;
-    return stream_apply(stream, &in, places, &c->pipeline->buffers, weight, rows, &out, err);
+    int r = stream_read(stream, places, &call, &out, err);
+    *ret_sample = out.sample;
+    return r;
 }
 
 static void record(struct chunk *c, int64_t row, int64_t sample, const struct err *err)
@@ -98,7 +70,7 @@ static void record(struct chunk *c, int64_t row, int64_t sample, const struct er
     c->bad[c->n_bad++] = (struct msg_chunk_bad){
         .row = row,
         .sample = sample,
-        .path = arena_strdup(c->arena, c->stream->source->desc->path(c->stream->source, sample)),
+        .path = arena_strdup(c->arena, pool_path(&c->pipeline->pools[c->make->stream], sample)),
         .reason = arena_strdup(c->arena, err->text),
     };
 }
@@ -106,7 +78,7 @@ static void record(struct chunk *c, int64_t row, int64_t sample, const struct er
 static int refuse(const struct chunk *c, int64_t sample, int code, const struct err *found,
                   struct err *err)
 {
-    const char *path = c->stream->source->desc->path(c->stream->source, sample);
+    const char *path = pool_path(&c->pipeline->pools[c->make->stream], sample);
     return err_is_data(code) ? err_set_at(err, ERR_DATA, path, "%s", found->text)
                                : err_set_at(err, code, path, "%s", found->text);
 }
@@ -118,10 +90,6 @@ static int replace(struct chunk *c, int64_t row, int64_t *ret_sample, struct err
     for (int64_t ahead = 1; ahead < REPLACE_MAX && ahead < c->stream->rows; ahead++) {
         struct stream_places places;
         stream_place_next(c->stream, make->epoch, make->step, row, ahead, &places);
-        if (holds(&make->skip_samples, places.at[0].position)) {
-            continue;
-        }
-        *ret_sample = places.at[0].position;
         int r = make_sample(c, row, &places, 0, ret_sample, err);
         if (r == 0 || !err_is_data(r)) {
             return r;
@@ -145,16 +113,18 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
     struct stream_places places;
     struct err found = {0};
     stream_place(c->stream, c->make->epoch, c->make->step, row, &places);
-    int64_t sample = places.at[0].position;
-    if (holds(&c->make->skip, row) || holds(&c->make->skip_samples, sample)) {
-        (void)err_set(&found, ERR_DATA, "it ended the workers that opened it");
-        record(c, row, sample, &found);
-        put_row(c, row, sample, false);
-        return 0;
-    }
-    int r = make_sample(c, row, &places, weight, &sample, &found);
+    int64_t sample = -1;
+    const bool is_skipped = holds(&c->make->skip, row);
+    int r = is_skipped ? err_set(&found, ERR_DATA, "it ended the workers that opened it")
+                       : make_sample(c, row, &places, weight, &sample, &found);
     if (r == 0) {
         put_row(c, row, sample, true);
+        return 0;
+    }
+    sample = is_skipped ? source_trace(c->stream->source, &places.at[0]) : sample;
+    if (is_skipped || holds(&c->make->skip_samples, sample)) {
+        record(c, row, sample, &found);
+        put_row(c, row, sample, false);
         return 0;
     }
     if (!err_is_data(r) || c->pipeline->on_error == JOB_ON_ERROR_FAIL) {
@@ -244,27 +214,31 @@ void pipeline_stage_times(struct pipeline *pipeline, struct doc *map, struct are
     }
 }
 
-static struct stream_chain *input_of(struct stream *stream)
-{
-    return &stream->chains[element_input(&stream->spec)];
-}
-
 /* Makes the row of a picture from elsewhere. */
-static int predict_tensor(struct pipeline *p, struct stream *predict, const struct tensor *x,
-                          void *ret_row, struct err *err)
+static int predict_tensor(struct stream *predict, const struct tensor *x, void *ret_row,
+                          struct err *err)
 {
+    const int input = element_input(&predict->spec);
     const struct stream_places places = {.at[0] = {.position = 0}};
-    struct stream_chain *chain = input_of(predict);
+    void *rows[ELEMENT_FIELDS_MAX] = {NULL};
+    const struct stream_call call = {.rows = rows};
     struct tensor ignored;
-    int r = check_field(predict, chain, x, err);
-    return r < 0 ? r
-                 : stream_apply_field(predict, chain, x, &places, &p->buffers, 0, ret_row, &ignored,
-                                      err);
+    rows[input] = ret_row;
+    return stream_apply_field(predict, &predict->chains[input], x, &places, &call, &ignored, err);
 }
 
-static int64_t label_of(const struct stream *stream, const struct element *element)
+/* Stages that make other elements may leave no way from a single file to a row. */
+static int check_predict(const struct pipeline *p, struct err *err)
 {
-    const int y = element_find(&stream->spec, "y");
+    if (p->predict.source == NULL && err != NULL) {
+        *err = p->predict_err;
+    }
+    return p->predict.source == NULL ? p->predict_err.code : 0;
+}
+
+static int64_t label_of(const struct element_spec *spec, const struct element *element)
+{
+    const int y = element_find(spec, "y");
     int64_t label = 0;
     if (y >= 0 && element->fields[y].dtype == DTYPE_I64 && element->fields[y].shape.rank == 0) {
         memcpy(&label, element->fields[y].data, sizeof label);
@@ -278,7 +252,7 @@ int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stre
     if (stream < 0 || stream >= PIPELINE_STREAM_MAX_ || !pipeline->has[stream]) {
         return err_set(err, ERR_NOT_FOUND, "the job has no such stream");
     }
-    struct source *source = pipeline->streams[stream].source;
+    struct source *source = pipeline->leaves[stream];
     const struct stage_place place = {.position = sample};
     const struct source_call call = {0};
     struct element read;
@@ -286,11 +260,12 @@ int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stre
         return err_set(err, ERR_RANGE, "row %lld: the data set has %lld", (long long)sample,
                        (long long)source->samples);
     }
-    int r = source_read(source, &place, &call, &read, err);
+    int r = check_predict(pipeline, err);
+    r = r < 0 ? r : source_read(source, &place, &call, &read, err);
     if (r == 0) {
         const int input = element_input(&source->spec);
-        *ret_label = label_of(&pipeline->streams[stream], &read);
-        r = predict_tensor(pipeline, &pipeline->predict, &read.fields[input], ret_row, err);
+        *ret_label = label_of(&source->spec, &read);
+        r = predict_tensor(&pipeline->predict, &read.fields[input], ret_row, err);
     }
     return r;
 }
@@ -306,7 +281,7 @@ static int to_dtype(struct pipeline *p, struct tensor *x, enum dtype dtype, stru
         return err_set(err, ERR_SHAPE, "holds %s, the data set %s", dtype_name(x->dtype),
                        dtype_name(dtype));
     }
-    float *v = op_scratch_need(&p->buffers.side[1], (size_t)n * sizeof *v);
+    float *v = op_scratch_need(&p->numbers, (size_t)n * sizeof *v);
     op_to_floats(x, n, v);
     if (dtype == DTYPE_U8) {
         unsigned char *bytes = (unsigned char *)(void *)p->npy.data;
@@ -371,7 +346,7 @@ static int predict_npy(struct pipeline *p, const void *data, size_t size, void *
         }
     }
     r = to_dtype(p, &x, wanted->dtype, err);
-    return r < 0 ? r : predict_tensor(p, &p->predict, &x, ret_row, err);
+    return r < 0 ? r : predict_tensor(&p->predict, &x, ret_row, err);
 }
 
 /* A data set of numbers that are shaped like pictures takes picture files too. */
@@ -400,12 +375,16 @@ int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t si
                           struct err *err)
 {
     struct stream *predict = &pipeline->predict;
-    const struct source_desc *desc = predict->source->desc;
     struct tensor x;
+    int r = check_predict(pipeline, err);
+    if (r < 0) {
+        return r;
+    }
     if (npy_file_is(data, size)) {
         return predict_npy(pipeline, data, size, ret_row, err);
     }
-    int r = desc->picture != NULL ? desc->picture(predict->source, data, size, &x, err)
-                                  : decode_file(pipeline, data, size, &x, err);
-    return r < 0 ? r : predict_tensor(pipeline, predict, &x, ret_row, err);
+    const struct source_desc *desc = predict->source->desc;
+    r = desc->picture != NULL ? desc->picture(predict->source, data, size, &x, err)
+                              : decode_file(pipeline, data, size, &x, err);
+    return r < 0 ? r : predict_tensor(predict, &x, ret_row, err);
 }

@@ -87,9 +87,36 @@ int source_open(struct source *ret, const struct source_want *want,
 void source_close(struct source *source)
 {
     if (source != NULL && source->desc != NULL) {
-        source->desc->close(source);
+        if (source->desc->close != NULL) {
+            source->desc->close(source);
+        }
         source->desc = NULL;
     }
+}
+
+static bool is_skipped(const struct source_call *call, int64_t sample)
+{
+    for (size_t i = 0; call->skip != NULL && i < call->skip->n; i++) {
+        if (call->skip->v[i] == sample) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int source_read(struct source *source, const struct stage_place *place,
+                const struct source_call *call, struct element *ret, struct err *err)
+{
+    if (!source->is_stored) {
+        return source->desc->read(source, place, call, ret, err);
+    }
+    ret->sample = source->base + place->position;
+    if (is_skipped(call, ret->sample)) {
+        return err_set(err, ERR_DATA, "it ended the workers that opened it");
+    }
+    int r = source->desc->read(source, place, call, ret, err);
+    ret->sample = source->base + place->position;
+    return r;
 }
 
 /* An id names a file below the folder of blobs; anything but hex digits is no id. */

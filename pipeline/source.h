@@ -31,6 +31,7 @@ struct source_want {
 /* For whom an element is made. */
 struct source_call {
     int64_t epoch, step; /* of the batch */
+    const struct opt_ints *skip; /* samples that are not to be opened, or NULL */
 };
 
 struct source;
@@ -52,12 +53,18 @@ struct source_desc {
     int (*picture)(struct source *source, const void *data, size_t size, struct tensor *ret,
                    struct err *err);
     const char *(*path)(const struct source *source, int64_t sample);
+    /* Of what a stage made, may be NULL: rows of an element's first axis, without making it. */
+    int64_t (*length)(const struct source *source, const struct stage_place *place);
+    /* Of what a stage made: the number of the (first) sample that stands at a place. */
+    int64_t (*trace)(const struct source *source, const struct stage_place *place);
 };
 extern const struct source_desc *const source_table[]; /* ends with NULL */
 
 struct source {
     const struct source_desc *desc;
     void *ctx;
+    bool is_stored; /* a data set; else made of other streams, by a stage */
+    int64_t base;   /* number of its first sample among all data sets of the stream */
     int64_t samples;
     struct element_spec spec;
     const char *const *classes;
@@ -68,10 +75,13 @@ struct source {
 int source_open(struct source *ret, const struct source_want *want,
                 const struct source_store *store, struct arena *arena, struct err *err);
 void source_close(struct source *source);
-static inline int source_read(struct source *source, const struct stage_place *place,
-                              const struct source_call *call, struct element *ret, struct err *err)
+/* On an error ret->sample is the bad sample's number. */
+int source_read(struct source *source, const struct stage_place *place,
+                const struct source_call *call, struct element *ret, struct err *err);
+
+static inline int64_t source_trace(const struct source *source, const struct stage_place *place)
 {
-    return source->desc->read(source, place, call, ret, err);
+    return source->is_stored ? source->base + place->position : source->desc->trace(source, place);
 }
 
 /* Parts for the files of sources. Descriptor of a blob; its size in *ret_bytes. */

@@ -8,14 +8,15 @@
  *
  * An order stage says which place of its input stands at a place of its output. A place is
  * (iteration, position): the iteration counts passes over the stage's input, of all epochs, and is
- * what a reshuffle is keyed with.
+ * what a reshuffle is keyed with. A stage that changes elements or takes them from several streams
+ * derives: it makes a source, and the stream goes on behind it.
  */
 #ifndef PIPELINE_STAGE_H
 #define PIPELINE_STAGE_H
 
 #include "base/opt.h"
 
-enum stage_kind { STAGE_ORDER, STAGE_MAP, STAGE_BATCH, STAGE_PREFETCH, STAGE_HINT };
+enum stage_kind { STAGE_ORDER, STAGE_MAP, STAGE_BATCH, STAGE_PREFETCH, STAGE_HINT, STAGE_DERIVE };
 enum stage_flag {
     STAGE_TRAIN_ONLY = 1 << 0,  /* left out of a validation stream that is made from the pipeline */
     STAGE_KEEPS_ORDER = 1 << 1, /* the last element stays the last */
@@ -28,6 +29,9 @@ struct stage_place {
 };
 
 struct stage;
+struct stream;
+struct source;
+struct derive;
 struct stage_desc {
     const char *name;
     const char *summary;
@@ -40,6 +44,10 @@ struct stage_desc {
     int (*count)(const void *ctx, int64_t n, int64_t *ret, struct err *err);
     /* STAGE_ORDER: from a place of the output to one of the input; n elements come in. */
     void (*place)(const struct stage *stage, int64_t n, struct stage_place *place);
+    /* STAGE_DERIVE: makes a source of the stream before it (derive.h). STAGE_BATCH, may be NULL:
+     * the same, before elements become batches. */
+    int (*derive)(const struct stage *stage, struct derive *derive, struct source *ret,
+                  struct err *err);
 };
 extern const struct stage_desc *const stage_table[]; /* ends with NULL */
 

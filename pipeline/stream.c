@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pipeline/derive.h"
 #include "pipeline/fuse.h"
 
 enum { BATCH_DEFAULT = 32, PATH_TEXT = 192 };
@@ -11,10 +12,9 @@ enum { BATCH_DEFAULT = 32, PATH_TEXT = 192 };
 struct compile {
     struct stream *stream;
     const struct stream_want *want;
+    struct pool *pool;
     struct arena *arena;
     struct err *err;
-    struct stage_names stage_names;
-    struct op_names op_names;
     int64_t n; /* elements so far */
     bool is_batched;
     size_t at;         /* of the stage in the list */
@@ -63,7 +63,7 @@ static int read_op(struct compile *c, const struct doc *doc, const char *path,
     }
     struct stream_op *op = &s->ops[s->n_ops];
     *op = *how;
-    int r = op_read(doc, &c->op_names, c->arena, &op->op, err);
+    int r = op_read(doc, &c->pool->op_names, c->arena, &op->op, err);
     if (r < 0) {
         return r;
     }
@@ -132,17 +132,175 @@ static int add_order(struct compile *c, const struct stage *stage)
     return r;
 }
 
+static bool is_known(const struct op_spec *spec)
+{
+    for (int i = 0; i < spec->shape.rank; i++) {
+        if (spec->shape.d[i] < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Runs a spec down the ops of a field. Two neighbours that do not fit are both named. */
+static int check_ops(struct stream_chain *s, const struct op_spec *first, struct op_spec *ret,
+                     struct err *err)
+{
+    struct op_spec spec = *first;
+    for (int i = 0; i < s->n_ops; i++) {
+        int r = op_check(&s->ops[i].op, &spec, err);
+        if (r < 0) {
+            char got[128], text[512];
+            op_shape_text(&spec, got, sizeof got);
+            (void)snprintf(text, sizeof text, "%.500s", err != NULL ? err->text : "");
+            if (err != NULL && r == ERR_SHAPE) {
+                (void)snprintf(err->text, sizeof err->text, "%s: %.400s; it gets %s from %s",
+                               s->ops[i].op.desc->name, text, got,
+                               i > 0 ? s->ops[i - 1].op.desc->name : "the data set");
+            }
+            if (err != NULL) {
+                err_prefix(err, "%s", s->ops[i].path);
+                err->line = s->ops[i].line;
+            }
+            return r;
+        }
+        spec = s->ops[i].op.out;
+    }
+    *ret = spec;
+    return 0;
+}
+
+/* Images of many sizes need an op that gives them one; without it all have to be as large as the
+ * first, but inside of another stream. */
+static int find_spec(struct compile *c, const struct stream *s, struct stream_chain *chain,
+                     const struct element_field *from, struct element_field *ret)
+{
+    struct op_spec spec = from->spec;
+    struct err ignored = {0};
+    ret->is_varying = false;
+    if (from->is_varying) {
+        spec.shape.d[0] = spec.shape.d[1] = -1;
+        if (check_ops(chain, &spec, &ret->spec, &ignored) == 0 && is_known(&ret->spec)) {
+            return 0;
+        }
+        spec = from->spec;
+        ret->is_varying = s->is_inner;
+    }
+    int r = check_ops(chain, &spec, &ret->spec, c->err);
+    if (r == 0 && !is_known(&ret->spec) && !s->is_inner) {
+        char text[128];
+        op_shape_text(&ret->spec, text, sizeof text);
+        return err_set_at(c->err, ERR_SHAPE, c->want->path,
+                          "the rows of a batch have no common shape in field '%s', %s; add "
+                          "Resizing to map, or padded_batch",
+                          from->name, text);
+    }
+    return r;
+}
+
+static int make_chain(struct compile *c, struct stream *s, int field)
+{
+    const struct element_field *from = &s->source->spec.fields[field];
+    struct stream_chain *chain = &s->chains[field];
+    struct element_field out = *from;
+    *chain = (struct stream_chain){.field = field, .name = from->name};
+    chain->ops = arena_array(c->arena, (size_t)s->n_ops + 1, sizeof *chain->ops);
+    for (int i = 0; i < s->n_ops; i++) {
+        if ((s->ops[i].fields >> field & 1) != 0) {
+            chain->ops[chain->n_ops++] = s->ops[i];
+        }
+    }
+    int r = find_spec(c, s, chain, from, &out);
+    if (r < 0) {
+        return r;
+    }
+    element_add(&s->spec, &out);
+    fuse_nodes(chain, c->arena);
+    if (s->is_inner) {
+        return 0;
+    }
+    if (shape_bytes(&out.spec.shape, out.spec.dtype, &chain->row_bytes) < 0 ||
+        chain->row_bytes > (size_t)1 << 30) {
+        return err_set_at(c->err, ERR_LIMIT, c->want->path, "a row of a batch is too large");
+    }
+    return 0;
+}
+
+static int make_chains(struct compile *c, struct stream *s)
+{
+    const int n = s->source->spec.n;
+    s->chains = arena_array(c->arena, (size_t)n, sizeof *s->chains);
+    for (int i = 0; i < n; i++) {
+        int r = make_chain(c, s, i);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* What was compiled so far becomes a stream inside of the one that goes on. */
+static int close_inner(struct compile *c, struct stream **ret)
+{
+    struct stream *inner = pool_stream(c->pool);
+    *inner = *c->stream;
+    inner->is_inner = true;
+    *ret = inner;
+    *c->stream = (struct stream){.seed = inner->seed, .prefetch = inner->prefetch};
+    return make_chains(c, inner);
+}
+
+static void go_on(struct compile *c, struct source *source)
+{
+    c->stream->source = source;
+    c->stream->is_inner = c->want->is_inner;
+    c->n = source->samples;
+    c->remainder = 0;
+}
+
+/* Batches that another stage works on: elements of one dimension more. */
+static int wrap_batch(struct compile *c)
+{
+    struct stream *s = c->stream, *inner;
+    struct stream_order orders[STREAM_STAGES_MAX];
+    const int n = s->n_orders - s->batch_at;
+    const int64_t left = c->n;
+    const struct derive_window window = {.size = s->batch, .shift = s->batch, .stride = 1,
+                                         .drop_remainder = s->drop_remainder};
+    if (s->n_ops > 0 && s->ops[s->n_ops - 1].level > s->batch_at) {
+        return err_set_at(c->err, ERR_UNSUPPORTED, s->ops[s->n_ops - 1].path,
+                          "stands behind batch and another stage that orders batches; put it "
+                          "before batch");
+    }
+    memcpy(orders, s->orders + s->batch_at, (size_t)n * sizeof orders[0]);
+    s->n_orders = s->batch_at;
+    int r = close_inner(c, &inner);
+    struct derive derive = {.in = inner, .want = c->want, .pool = c->pool, .path = c->want->path};
+    struct source *source = pool_source(c->pool);
+    r = r < 0 ? r : derive_window(&derive, &window, source, c->err);
+    if (r < 0) {
+        return r;
+    }
+    go_on(c, source);
+    memcpy(c->stream->orders, orders, (size_t)n * sizeof orders[0]);
+    c->stream->n_orders = n;
+    c->n = left;
+    c->is_batched = false;
+    return 0;
+}
+
 static int add_batch(struct compile *c, const struct stage_batch *batch)
 {
-    struct stream *s = c->stream;
-    if (c->is_batched) {
-        return err_set_at(c->err, ERR_UNSUPPORTED, "batch",
-                          "the stream has batches already; batches of batches are not made");
+    int r = c->is_batched ? wrap_batch(c) : 0;
+    if (r < 0) {
+        return r;
     }
+    struct stream *s = c->stream;
     c->is_batched = true;
     s->batch = batch->batch_size;
     s->drop_remainder = batch->drop_remainder && c->want->is_training;
     s->batch_at = s->n_orders;
+    s->n = c->n;
     if (c->n != STAGE_ENDLESS) {
         c->remainder = s->drop_remainder ? 0 : c->n % s->batch;
         const int64_t rows = c->n;
@@ -158,10 +316,31 @@ static int add_batch(struct compile *c, const struct stage_batch *batch)
     return 0;
 }
 
+static int add_derive(struct compile *c, const struct stage *stage)
+{
+    struct stream *inner;
+    int r = c->is_batched ? wrap_batch(c) : 0;
+    c->stream->n = c->n;
+    r = r < 0 ? r : close_inner(c, &inner);
+    if (r < 0) {
+        return r;
+    }
+    struct derive derive = {.in = inner, .want = c->want, .pool = c->pool};
+    struct source *source = pool_source(c->pool);
+    derive.path = arena_printf(c->arena, "%s[%zu].%s", c->want->path, c->at, stage->desc->name);
+    r = stage->desc->derive(stage, &derive, source, c->err);
+    if (r < 0) {
+        err_prefix(c->err, "%s", stage->desc->name);
+        return r;
+    }
+    go_on(c, source);
+    return 0;
+}
+
 static int add_stage(struct compile *c, const struct doc *doc)
 {
     struct stage stage;
-    int r = stage_read(doc, c->want->seed, &c->stage_names, c->arena, &stage, c->err);
+    int r = stage_read(doc, c->want->seed, &c->pool->stage_names, c->arena, &stage, c->err);
     if (r < 0) {
         return r;
     }
@@ -170,13 +349,18 @@ static int add_stage(struct compile *c, const struct doc *doc)
         const struct doc *value = doc_get(doc, "map");
         return add_map(c, stage.ctx, value->type != DOC_MAP || doc_get(value, "ops") == NULL);
     }
-    case STAGE_BATCH: return c->want->is_ops_only ? 0 : add_batch(c, stage.ctx);
+    case STAGE_BATCH: {
+        const bool is_wanted = !c->want->is_ops_only;
+        r = is_wanted && stage.desc->derive != NULL ? add_derive(c, &stage) : 0;
+        return r < 0 || !is_wanted ? r : add_batch(c, stage.ctx);
+    }
     case STAGE_PREFETCH: {
         const struct stage_prefetch *prefetch = stage.ctx;
         c->stream->prefetch = prefetch->buffer_size > 0 ? prefetch->buffer_size : 0;
         return 0;
     }
     case STAGE_HINT: return 0;
+    case STAGE_DERIVE: return c->want->is_ops_only ? 0 : add_derive(c, &stage);
     case STAGE_ORDER: break;
     }
     if (c->want->is_ops_only ||
@@ -202,6 +386,11 @@ static int read_stages(struct compile *c)
             }
             return r;
         }
+    }
+    if (c->want->is_inner) {
+        int r = c->is_batched ? wrap_batch(c) : 0;
+        c->stream->n = c->n;
+        return r;
     }
     if (!c->is_batched) {
         const struct stage_batch batch = {.batch_size = BATCH_DEFAULT};
@@ -248,116 +437,17 @@ static int count_steps(struct compile *c)
     return 0;
 }
 
-static bool is_known(const struct op_spec *spec)
-{
-    for (int i = 0; i < spec->shape.rank; i++) {
-        if (spec->shape.d[i] < 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Runs a spec down the ops of a field. Two neighbours that do not fit are both named. */
-static int check_ops(struct stream_chain *s, const struct op_spec *first, struct op_spec *ret,
-                     struct err *err)
-{
-    struct op_spec spec = *first;
-    for (int i = 0; i < s->n_ops; i++) {
-        int r = op_check(&s->ops[i].op, &spec, err);
-        if (r < 0) {
-            char got[128], text[512];
-            op_shape_text(&spec, got, sizeof got);
-            (void)snprintf(text, sizeof text, "%.500s", err != NULL ? err->text : "");
-            if (err != NULL && r == ERR_SHAPE) {
-                (void)snprintf(err->text, sizeof err->text, "%s: %.400s; it gets %s from %s",
-                               s->ops[i].op.desc->name, text, got,
-                               i > 0 ? s->ops[i - 1].op.desc->name : "the data set");
-            }
-            if (err != NULL) {
-                err_prefix(err, "%s", s->ops[i].path);
-                err->line = s->ops[i].line;
-            }
-            return r;
-        }
-        spec = s->ops[i].op.out;
-    }
-    *ret = spec;
-    return 0;
-}
-
-/* Images of many sizes need an op that gives them one; without it all have to be as large as the
- * first. */
-static int find_spec(struct compile *c, struct stream_chain *chain,
-                     const struct element_field *from, struct op_spec *ret)
-{
-    struct op_spec spec = from->spec;
-    struct err ignored = {0};
-    if (from->is_varying) {
-        spec.shape.d[0] = spec.shape.d[1] = -1;
-        if (check_ops(chain, &spec, ret, &ignored) == 0 && is_known(ret)) {
-            return 0;
-        }
-        spec = from->spec;
-    }
-    int r = check_ops(chain, &spec, ret, c->err);
-    if (r == 0 && !is_known(ret)) {
-        return err_set_at(c->err, ERR_SHAPE, c->want->path,
-                          "the rows of a batch have no common shape in field '%s'; add Resizing to "
-                          "map",
-                          from->name);
-    }
-    return r;
-}
-
-static int make_chain(struct compile *c, int field)
-{
-    struct stream *s = c->stream;
-    const struct element_field *from = &s->source->spec.fields[field];
-    struct stream_chain *chain = &s->chains[field];
-    struct element_field out = *from;
-    *chain = (struct stream_chain){.field = field, .name = from->name};
-    chain->ops = arena_array(c->arena, (size_t)s->n_ops + 1, sizeof *chain->ops);
-    for (int i = 0; i < s->n_ops; i++) {
-        if ((s->ops[i].fields >> field & 1) != 0) {
-            chain->ops[chain->n_ops++] = s->ops[i];
-        }
-    }
-    int r = find_spec(c, chain, from, &out.spec);
-    if (r < 0) {
-        return r;
-    }
-    out.is_varying = false;
-    element_add(&s->spec, &out);
-    fuse_nodes(chain, c->arena);
-    if (shape_bytes(&out.spec.shape, out.spec.dtype, &chain->row_bytes) < 0 ||
-        chain->row_bytes > (size_t)1 << 30) {
-        return err_set_at(c->err, ERR_LIMIT, c->want->path, "a row of a batch is too large");
-    }
-    return 0;
-}
-
-static int make_chains(struct compile *c)
-{
-    struct stream *s = c->stream;
-    const int n = s->source->spec.n;
-    s->chains = arena_array(c->arena, (size_t)n, sizeof *s->chains);
-    for (int i = 0; i < n; i++) {
-        int r = make_chain(c, i);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
-
 int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want,
-                   struct arena *arena, struct err *err)
+                   struct pool *pool, struct err *err)
 {
-    struct compile c = {
-        .stream = ret, .want = want, .arena = arena, .err = err, .n = source->samples};
-    *ret = (struct stream){.source = source, .seed = want->seed};
+    struct compile c = {.stream = ret,
+                        .want = want,
+                        .pool = pool,
+                        .arena = pool->arena,
+                        .err = err,
+                        .n = source->samples};
+    *ret = (struct stream){.source = source, .seed = want->seed, .is_inner = want->is_inner};
     int r = read_stages(&c);
-    r = r < 0 ? r : count_steps(&c);
-    return r < 0 ? r : make_chains(&c);
+    r = r < 0 || want->is_inner ? r : count_steps(&c);
+    return r < 0 ? r : make_chains(&c, ret);
 }

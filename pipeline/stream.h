@@ -11,6 +11,7 @@
 #define PIPELINE_STREAM_H
 
 #include "pipeline/op.h"
+#include "pipeline/pool.h"
 #include "pipeline/source.h"
 #include "pipeline/stage.h"
 
@@ -56,13 +57,21 @@ struct stream_want {
     const char *path;         /* of them: "pipeline" */
     bool is_training;         /* else order and random parts are left out, and no row is */
     bool is_ops_only;         /* for predictions: only what stands in maps, a sample at a time */
+    bool is_inner;            /* stands inside another one: no batches of the trainer's */
     uint64_t seed;
     int64_t epochs, steps_per_epoch;
+};
+
+/* Scratch of whoever runs samples. */
+struct stream_buffers {
+    struct op_scratch side[2], op;
 };
 
 struct stream {
     struct source *source;
     uint64_t seed;
+    int64_t n; /* elements of an iteration, before batches; STAGE_ENDLESS */
+    struct stream_buffers buffers;
     struct stream_order orders[STREAM_STAGES_MAX];
     int n_orders, batch_at; /* orders[batch_at..] count batches */
     struct stream_op ops[STREAM_OPS_MAX];
@@ -70,17 +79,13 @@ struct stream {
     struct stream_chain *chains; /* one a field */
     struct element_spec spec;    /* of what comes out */
     int64_t batch, steps, rows;  /* rows: of an epoch */
-    bool drop_remainder, is_endless;
+    bool drop_remainder, is_endless, is_inner;
     int64_t prefetch; /* 0 = AUTOTUNE */
     int64_t source_us;
 };
-/* Scratch of whoever runs samples. */
-struct stream_buffers {
-    struct op_scratch side[2], op;
-};
 
 int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want,
-                   struct arena *arena, struct err *err);
+                   struct pool *pool, struct err *err);
 int64_t stream_rows(const struct stream *stream, int64_t step);
 
 /* Places of a row: [0] in the source, [k] behind k order stages. */
@@ -95,19 +100,26 @@ void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int6
 void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
                        int64_t ahead, struct stream_places *ret);
 
-/* Runs the ops on the fields of an element. Field i goes to rows[i], of row_bytes; without rows, or
- * with NULL there, into memory that lasts until the next call. `weight` times the time is added to
- * the nodes'. */
-int stream_apply(struct stream *stream, const struct element *in,
-                 const struct stream_places *places, struct stream_buffers *buffers, int64_t weight,
-                 void *const *rows, struct element *ret, struct err *err);
-/* One field's part of it. */
+/* How an element is asked for. */
+struct stream_call {
+    struct source_call source;
+    int64_t weight;    /* so many times the time taken is added to source and nodes; 0 = not timed */
+    void *const *rows; /* where field i goes, of row_bytes; NULL: memory that lasts until the next
+                          call */
+};
+/* Reads the element and runs the ops on its fields. On an error ret->sample is the bad one. */
+int stream_read(struct stream *stream, const struct stream_places *places,
+                const struct stream_call *call, struct element *ret, struct err *err);
+/* Places of an element of an inner stream. */
+void stream_places_of(const struct stream *stream, const struct stage_place *place,
+                      struct stream_places *ret);
+/* An element of an inner stream. */
+int stream_get(struct stream *stream, const struct stage_place *place,
+               const struct source_call *call, struct element *ret, struct err *err);
+/* The ops of one field on a tensor from elsewhere. */
 int stream_apply_field(struct stream *stream, struct stream_chain *chain, const struct tensor *in,
-                       const struct stream_places *places, struct stream_buffers *buffers,
-                       int64_t weight, void *row, struct tensor *ret, struct err *err);
-/* Does the chain take samples of every size? */
-bool stream_takes_any(const struct stream *stream, const struct stream_chain *chain);
+                       const struct stream_places *places, const struct stream_call *call,
+                       struct tensor *ret, struct err *err);
 void stream_fini(struct stream *stream);
-void stream_buffers_fini(struct stream_buffers *buffers);
 
 #endif

@@ -11,6 +11,18 @@ int64_t stream_rows(const struct stream *stream, int64_t step)
     return left < stream->batch ? left : stream->batch;
 }
 
+/* Places behind and before the first n order stages. */
+static void walk_orders(const struct stream *s, int n, const struct stage_place *from,
+                        struct stream_places *ret)
+{
+    struct stage_place place = *from;
+    for (int i = n; i > 0; i--) {
+        ret->at[i] = place;
+        s->orders[i - 1].stage.desc->place(&s->orders[i - 1].stage, s->orders[i - 1].n, &place);
+    }
+    ret->at[0] = place;
+}
+
 static void walk(const struct stream *s, struct stage_place place, int64_t row,
                  struct stream_places *ret)
 {
@@ -20,11 +32,7 @@ static void walk(const struct stream *s, struct stage_place place, int64_t row,
         s->orders[i - 1].stage.desc->place(&s->orders[i - 1].stage, s->orders[i - 1].n, &place);
     }
     place.position = place.position * s->batch + row;
-    for (; i > 0; i--) {
-        ret->at[i] = place;
-        s->orders[i - 1].stage.desc->place(&s->orders[i - 1].stage, s->orders[i - 1].n, &place);
-    }
-    ret->at[0] = place;
+    walk_orders(s, i, &place, ret);
 }
 
 void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
@@ -80,10 +88,35 @@ static int out_bytes(const struct stream_node *node, const struct tensor *in, si
                                            : 0;
 }
 
-bool stream_takes_any(const struct stream *stream, const struct stream_chain *chain)
+/* Does the chain take samples of every size? */
+static bool takes_any(const struct stream *stream, const struct stream_chain *chain)
 {
-    return stream->source->spec.fields[chain->field].is_varying && chain->n_ops > 0 &&
-           chain->ops[0].op.in.shape.d[0] < 0;
+    return stream->source->spec.fields[chain->field].is_varying &&
+           (stream->is_inner ||
+            (chain->n_ops > 0 && chain->ops[0].op.in.shape.d[0] < 0));
+}
+
+static bool fits(const struct shape *shape, const struct shape *wanted)
+{
+    bool is_same = shape->rank == wanted->rank;
+    for (int i = 0; is_same && i < shape->rank; i++) {
+        is_same = shape->d[i] == wanted->d[i] || wanted->d[i] < 0;
+    }
+    return is_same;
+}
+
+/* Where samples may have any size every shape is let through; else all are as the first. */
+static int check_field(const struct stream *stream, const struct stream_chain *chain,
+                       const struct tensor *x, struct err *err)
+{
+    const struct shape *wanted = &stream->source->spec.fields[chain->field].spec.shape;
+    if (takes_any(stream, chain) || fits(&x->shape, wanted)) {
+        return 0;
+    }
+    char a[96], b[96];
+    shape_format(&x->shape, a, sizeof a);
+    shape_format(wanted, b, sizeof b);
+    return err_set(err, ERR_SHAPE, "is %s, the others %s", a, b);
 }
 
 /* Where a node writes: the last one to where the field is wanted. */
@@ -104,46 +137,62 @@ static int place_of(struct stream_chain *chain, int i, const struct tensor *in,
 }
 
 int stream_apply_field(struct stream *stream, struct stream_chain *chain, const struct tensor *x,
-                       const struct stream_places *places, struct stream_buffers *buffers,
-                       int64_t weight, void *row, struct tensor *ret, struct err *err)
+                       const struct stream_places *places, const struct stream_call *call,
+                       struct tensor *ret, struct err *err)
 {
     struct tensor in = *x, out;
-    int64_t begin = weight > 0 ? clock_us() : 0;
-    for (int i = 0; i < chain->n_nodes; i++) {
+    void *row = call->rows != NULL ? call->rows[chain->field] : NULL;
+    int64_t begin = call->weight > 0 ? clock_us() : 0;
+    int r = check_field(stream, chain, x, err);
+    for (int i = 0; i < chain->n_nodes && r == 0; i++) {
         struct stream_node *node = &chain->nodes[i];
-        int r = place_of(chain, i, &in, buffers, row, &out.data, err);
-        r = r < 0 ? r : apply_node(stream, node, &in, places, &out, &buffers->op, err);
-        if (r < 0) {
-            return r;
-        }
-        if (weight > 0) {
+        r = place_of(chain, i, &in, &stream->buffers, row, &out.data, err);
+        r = r < 0 ? r : apply_node(stream, node, &in, places, &out, &stream->buffers.op, err);
+        if (call->weight > 0) {
             const int64_t now = clock_us();
-            node->us += (now - begin) * weight;
+            node->us += (now - begin) * call->weight;
             begin = now;
         }
         in = out;
     }
-    if (chain->n_nodes == 0 && row != NULL) {
+    if (r == 0 && chain->n_nodes == 0 && row != NULL) {
         memcpy(row, x->data, chain->row_bytes);
         in.data = row;
     }
     *ret = in;
-    return 0;
+    return r;
 }
 
-int stream_apply(struct stream *stream, const struct element *in,
-                 const struct stream_places *places, struct stream_buffers *buffers, int64_t weight,
-                 void *const *rows, struct element *ret, struct err *err)
+int stream_read(struct stream *stream, const struct stream_places *places,
+                const struct stream_call *call, struct element *ret, struct err *err)
 {
-    ret->sample = in->sample;
-    for (int i = 0; i < stream->spec.n; i++) {
-        int r = stream_apply_field(stream, &stream->chains[i], &in->fields[i], places, buffers,
-                                   weight, rows != NULL ? rows[i] : NULL, &ret->fields[i], err);
-        if (r < 0) {
-            return r;
-        }
+    struct element in;
+    const int64_t begin = call->weight > 0 ? clock_us() : 0;
+    int r = source_read(stream->source, &places->at[0], &call->source, &in, err);
+    if (call->weight > 0) {
+        stream->source_us += (clock_us() - begin) * call->weight;
     }
-    return 0;
+    ret->sample = in.sample;
+    for (int i = 0; i < stream->spec.n && r == 0; i++) {
+        r = stream_apply_field(stream, &stream->chains[i], &in.fields[i], places, call,
+                               &ret->fields[i], err);
+    }
+    return r;
+}
+
+void stream_places_of(const struct stream *stream, const struct stage_place *place,
+                      struct stream_places *ret)
+{
+    walk_orders(stream, stream->n_orders, place, ret);
+}
+
+int stream_get(struct stream *stream, const struct stage_place *place,
+               const struct source_call *call, struct element *ret, struct err *err)
+{
+    const struct stream_call how = {.source = *call};
+    struct stream_places places = {.epoch = call->epoch, .step = call->step};
+    stream_places_of(stream, place, &places);
+    return stream_read(stream, &places, &how, ret, err);
 }
 
 void stream_fini(struct stream *stream)
@@ -151,11 +200,7 @@ void stream_fini(struct stream *stream)
     for (int i = 0; stream->chains != NULL && i < stream->spec.n; i++) {
         op_scratch_fini(&stream->chains[i].made);
     }
-}
-
-void stream_buffers_fini(struct stream_buffers *buffers)
-{
-    op_scratch_fini(&buffers->side[0]);
-    op_scratch_fini(&buffers->side[1]);
-    op_scratch_fini(&buffers->op);
+    op_scratch_fini(&stream->buffers.side[0]);
+    op_scratch_fini(&stream->buffers.side[1]);
+    op_scratch_fini(&stream->buffers.op);
 }

@@ -110,18 +110,47 @@ int job_read(const struct doc *doc, struct arena *arena, struct job_spec *ret, s
     return opt_read(job_options, ret, doc, arena, err);
 }
 
+enum { DATASETS_MAX = 256 };
+
+static void add_name(const char **names, size_t *n, const char *name)
+{
+    size_t i = 0;
+    while (i < *n && strcmp(names[i], name) != 0) {
+        i++;
+    }
+    if (i == *n && *n < DATASETS_MAX) {
+        names[(*n)++] = name;
+    }
+}
+
+/* Stages such as zip name data sets of their own. */
+static void add_below(const char **names, size_t *n, const struct doc *doc)
+{
+    for (size_t i = 0; doc != NULL && doc->type == DOC_LIST && i < doc->n; i++) {
+        add_below(names, n, &doc->items[i]);
+    }
+    for (size_t i = 0; doc != NULL && doc->type == DOC_MAP && i < doc->n; i++) {
+        const struct doc *value = &doc->pairs[i].value;
+        if (strcmp(doc->pairs[i].key, "dataset") == 0 && value->type == DOC_STR) {
+            add_name(names, n, value->str);
+        } else {
+            add_below(names, n, value);
+        }
+    }
+}
+
 void job_datasets(const struct job_spec *job, struct arena *arena, struct opt_strs *ret)
 {
-    const char **names = arena_array(arena, 2, sizeof *names);
+    const char **names = arena_array(arena, DATASETS_MAX, sizeof *names);
+    const struct job_stream *streams[] = {&job->data.train, &job->data.validation};
     size_t n = 0;
-    const char *train = job->data.train.dataset;
-    const char *validation = job->data.validation.dataset;
-    if (train != NULL) {
-        names[n++] = train;
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++) {
+        if (streams[i]->dataset != NULL) {
+            add_name(names, &n, streams[i]->dataset);
+        }
     }
-    if (validation != NULL && (train == NULL || strcmp(train, validation) != 0)) {
-        names[n++] = validation;
-    }
+    add_below(names, &n, job->pipeline);
+    add_below(names, &n, job->validation_pipeline);
     *ret = (struct opt_strs){.v = names, .n = n};
 }
 

@@ -12,7 +12,7 @@
 #include "pipeline/pipeline.h"
 #include "tests/test.h"
 
-enum { FIXTURE_SETS = 4 };
+enum { FIXTURE_SETS = 8 };
 
 struct fixture {
     char dir[TEST_PATH];

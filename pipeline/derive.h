@@ -1,0 +1,83 @@
+/* derive - for stages that make a source of the streams before them: zip, window, flat_map, ...
+ *
+ * Owns:     inner streams belong to the pool; a derived source's memory for fields is its own.
+ * Threads:  one.
+ * Errors:   derive_open: those of pool_open and stream_compile, path below the document given.
+ * Lifetime: the pipeline's.
+ *
+ * A derived source keeps the law of places: its element at (iteration, position) is a function of
+ * nothing else, so that order stages, resume and sharding behind it are arithmetic again.
+ */
+#ifndef PIPELINE_DERIVE_H
+#define PIPELINE_DERIVE_H
+
+#include "pipeline/stream.h"
+
+struct derive {
+    struct stream *in;              /* what stands before the stage */
+    const struct stream_want *want; /* of the stream that the stage stands in */
+    struct pool *pool;
+    const char *path; /* of the stage: "pipeline[2].zip" */
+};
+
+/* Opens {dataset, split, pipeline} of the options; `at`: its path below the stage. */
+int derive_open(struct derive *derive, const struct doc *doc, const char *at, struct stream **ret,
+                struct err *err);
+/* The list of an option of these; *n streams are in `streams` already, at most `max` fit. */
+int derive_open_list(struct derive *derive, const struct doc *list, struct stream **streams, int *n,
+                     int max, struct err *err);
+/* ERR_LIMIT, ERR_EXISTS. */
+int derive_add_field(struct element_spec *spec, const struct element_field *field, struct err *err);
+/* Fields, classes and number of elements of a stream, for a source that hands its elements on. */
+void derive_like(struct source *ret, const struct stream *in, const struct source_desc *desc,
+                 void *ctx);
+/* The stream must have an end, `what` needs it. */
+int derive_check_end(const struct stream *in, const char *what, struct err *err);
+/* The elements of another stream have to be like those of ret: fields, types, ranks, classes.
+ * Dimensions that differ become unknown. */
+int derive_merge(struct source *ret, const struct stream *other, struct err *err);
+int64_t derive_trace(const struct stream *in, const struct stage_place *place);
+
+/* Elements side by side: fields of shape (rows, ...). */
+struct derive_stack {
+    struct op_scratch fields[ELEMENT_FIELDS_MAX];
+    size_t bytes[ELEMENT_FIELDS_MAX]; /* of a row */
+    struct shape shape[ELEMENT_FIELDS_MAX];
+    enum dtype dtype[ELEMENT_FIELDS_MAX];
+    int64_t rows, max; /* so far, at most */
+};
+/* spec of `rows` elements (-1 = unknown). */
+int derive_stack_spec(const struct element_spec *in, int64_t rows, struct element_spec *ret,
+                      struct err *err);
+void derive_stack_begin(struct derive_stack *stack, int64_t max);
+int derive_stack_add(struct derive_stack *stack, const struct element_spec *spec,
+                     const struct element *element, struct err *err);
+void derive_stack_end(const struct derive_stack *stack, const struct element_spec *spec,
+                      struct element *ret);
+void derive_stack_fini(struct derive_stack *stack);
+
+/* Sets of elements of a stream: `size` of them, `stride` apart, a set every `shift`. */
+struct derive_window {
+    int64_t size, shift, stride;
+    bool drop_remainder;
+};
+int derive_window(struct derive *derive, const struct derive_window *window, struct source *ret,
+                  struct err *err);
+
+enum { DERIVE_PICKS_MAX = 32 };
+struct derive_picks {
+    struct stream *in[DERIVE_PICKS_MAX];
+    int n;
+    bool stop_on_empty; /* end when a stream is chosen that has nothing left; else choose again */
+    /* Which stream the draw-th choice is; -1 = no more. used: elements taken of each. */
+    int (*choose)(const struct derive_picks *picks, int64_t draw, const int64_t *used);
+    const void *context;
+};
+int derive_pick(struct derive *derive, const struct derive_picks *picks, struct source *ret,
+                struct err *err);
+
+/* Elements cut along their first axis; `cycle` of them in turns of `block` rows. */
+int derive_rows(struct derive *derive, int64_t cycle, int64_t block, struct source *ret,
+                struct err *err);
+
+#endif

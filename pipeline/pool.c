@@ -1,0 +1,95 @@
+#include "pipeline/pool.h"
+
+#include <string.h>
+
+#include "pipeline/stream.h"
+
+struct pool_item {
+    struct pool_item *next;
+    struct source source;
+    struct stream stream;
+};
+
+void pool_init(struct pool *pool, const struct pipeline_store *store, struct arena *arena)
+{
+    *pool = (struct pool){.arena = arena, .store = store};
+}
+
+void pool_close(struct pool *pool)
+{
+    for (struct pool_item *item = pool->first; item != NULL; item = item->next) {
+        source_close(&item->source);
+        stream_fini(&item->stream);
+    }
+    pool->first = NULL;
+}
+
+static struct pool_item *add(struct pool *pool)
+{
+    struct pool_item *item = ARENA_NEW(pool->arena, struct pool_item);
+    item->next = pool->first;
+    pool->first = item;
+    return item;
+}
+
+struct source *pool_source(struct pool *pool)
+{
+    return &add(pool)->source;
+}
+
+struct stream *pool_stream(struct pool *pool)
+{
+    return &add(pool)->stream;
+}
+
+static const struct pipeline_manifest *find_manifest(const struct pipeline_store *store,
+                                                     const char *dataset)
+{
+    for (int i = 0; i < store->n_manifests; i++) {
+        if (strcmp(store->manifests[i].dataset, dataset) == 0) {
+            return &store->manifests[i];
+        }
+    }
+    return NULL;
+}
+
+int pool_open(struct pool *pool, const struct job_stream *data, struct source **ret,
+              struct err *err)
+{
+    const struct pipeline_manifest *manifest = find_manifest(pool->store, data->dataset);
+    if (manifest == NULL) {
+        return err_set_at(err, ERR_NOT_FOUND, "dataset", "there is no data set '%s'",
+                          data->dataset);
+    }
+    const struct source_store files = {.blobs_fd = pool->store->blobs_fd,
+                                       .dataset = data->dataset,
+                                       .files = doc_get(manifest->files, "files"),
+                                       .split = data->split};
+    struct source *source = pool_source(pool);
+    struct source_want want = {.kind = doc_str(manifest->files, "kind", "auto")};
+    int r = data->source != NULL ? opt_named(data->source, &want.kind, &want.options, err) : 0;
+    if (r < 0) {
+        err_prefix(err, "source");
+        return r;
+    }
+    r = source_open(source, &want, &files, pool->arena, err);
+    if (r == 0) {
+        source->is_stored = true;
+        source->base = pool->samples;
+        pool->samples += source->samples;
+        *ret = source;
+    }
+    return r;
+}
+
+const char *pool_path(const struct pool *pool, int64_t sample)
+{
+    for (const struct pool_item *item = pool->first; item != NULL; item = item->next) {
+        const struct source *source = &item->source;
+        if (source->desc != NULL && source->is_stored && sample >= source->base &&
+            sample - source->base < source->samples) {
+            return source->desc->path(source, sample - source->base);
+        }
+    }
+    return "?";
+}

@@ -1,0 +1,40 @@
+/* pool - the data sets that a stream reads and the streams inside of it (of zip, window, ...).
+ *
+ * Owns:     every source and stream made through it; pool_close closes them.
+ * Threads:  one at a time.
+ * Errors:   pool_open: ERR_NOT_FOUND (path "dataset") and those of source_open.
+ * Lifetime: the pipeline's.
+ *
+ * Samples are numbered through all data sets of the pool, in the order in which they were opened, so
+ * that one number names a bad sample.
+ */
+#ifndef PIPELINE_POOL_H
+#define PIPELINE_POOL_H
+
+#include "pipeline/op.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/source.h"
+#include "pipeline/stage.h"
+
+struct stream;
+struct pool_item;
+struct pool {
+    struct arena *arena;
+    const struct pipeline_store *store;
+    struct pool_item *first;
+    int64_t samples; /* of all data sets opened */
+    /* Of all stages and ops in the order in which they are written, inner streams included. */
+    struct stage_names stage_names;
+    struct op_names op_names;
+};
+
+void pool_init(struct pool *pool, const struct pipeline_store *store, struct arena *arena);
+void pool_close(struct pool *pool);
+int pool_open(struct pool *pool, const struct job_stream *data, struct source **ret,
+              struct err *err);
+struct source *pool_source(struct pool *pool); /* empty */
+struct stream *pool_stream(struct pool *pool); /* empty */
+/* The file of a sample. */
+const char *pool_path(const struct pool *pool, int64_t sample);
+
+#endif

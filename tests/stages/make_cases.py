@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Makes cases.json: what tf.data gives for each case below. Needs tensorflow; the version used stands in the file.
+
+    python3 tests/stages/make_cases.py > tests/stages/cases.json
+
+A case is (name, sets, pipeline): sets maps a data set's name to (samples, height, width) of the test's own pictures
+(byte k of picture i is (7 i + k) mod 256, label i mod 10), pipeline is the list of a job file. OPS and STAGES say the same in
+tf.data's words.
+"""
+import json
+import os
+import sys
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+SETS = {"d": (23, 1, 2), "e": (12, 1, 2), "f": (10, 1, 2), "tall": (11, 3, 1), "tall7": (7, 5, 1)}
+
+
+def dataset(name):
+    n, height, width = SETS[name]
+    x = np.arange(n)[:, None] * 7 + np.arange(height * width)[None]
+    x = (x & 255).astype(np.uint8).reshape(n, height, width, 1)
+    return tf.data.Dataset.from_tensor_slices({"x": x, "y": (np.arange(n) % 10).astype(np.int64)})
+
+
+def nested(spec):
+    return run(dataset(spec["dataset"]), spec.get("pipeline") or [])
+
+
+def options(value, shorthand=None):
+    if isinstance(value, dict):
+        return value
+    return {} if value is None else {shorthand: value}
+
+
+def rescale(element, scale, offset):
+    return {**element, "x": tf.cast(element["x"], tf.float32) * scale + offset}
+
+
+def do_map(ds, value):
+    ops = value.get("ops", value) if isinstance(value, dict) else value
+    for op in ops if isinstance(ops, list) else [ops]:
+        ((name, given),) = op.items()
+        assert name == "Rescaling"
+        ds = ds.map(lambda e, g=given: rescale(e, g["scale"], g.get("offset", 0.0)))
+    return ds
+
+
+def do_window(ds, value):
+    o = options(value, "size")
+    size = o["size"]
+    windows = ds.window(size, o.get("shift"), o.get("stride", 1), o.get("drop_remainder", False))
+    return windows.flat_map(lambda w: tf.data.Dataset.zip({k: w[k].batch(size) for k in w}))
+
+
+def do_zip(ds, value):
+    others = [nested(spec) for spec in (value["datasets"] if isinstance(value, dict) else value)]
+
+    def join(first, *rest):
+        out = dict(first)
+        for i, part in enumerate(rest, 1):
+            for key, v in part.items():
+                out[f"{key}_{i}" if key in out else key] = v
+        return out
+
+    return tf.data.Dataset.zip((ds, *others)).map(join)
+
+
+def do_concatenate(ds, value):
+    for spec in value["datasets"] if isinstance(value, dict) else value:
+        ds = ds.concatenate(nested(spec))
+    return ds
+
+
+def do_enumerate(ds, value):
+    o = options(value, "start")
+    return ds.enumerate(o.get("start", 0)).map(lambda i, e: {**e, o.get("name", "index"): i})
+
+
+def do_sample(ds, o):
+    return tf.data.Dataset.sample_from_datasets(
+        [ds, *map(nested, o["datasets"])], o.get("weights"), 1, o.get("stop_on_empty_dataset", False))
+
+
+def do_choose(ds, o):
+    choices = tf.data.Dataset.from_tensor_slices(np.array(o["choices"], np.int64))
+    choices = choices.repeat() if o.get("repeat", True) else choices
+    return tf.data.Dataset.choose_from_datasets(
+        [ds, *map(nested, o["datasets"])], choices, o.get("stop_on_empty_dataset", True))
+
+
+def batched(ds, value, padded=False):
+    o = options(value, "batch_size")
+    return ds.batch(o.get("batch_size", 32), o.get("drop_remainder", False))
+
+
+STAGES = {
+    "shuffle": lambda ds, v: ds.shuffle(1000, seed=1),
+    "map": do_map,
+    "batch": batched,
+    "repeat": lambda ds, v: ds.repeat(options(v, "count").get("count", None)),
+    "take": lambda ds, v: ds.take(options(v, "count")["count"]),
+    "skip": lambda ds, v: ds.skip(options(v, "count")["count"]),
+    "shard": lambda ds, v: ds.shard(v["num_shards"], v["index"]),
+    "prefetch": lambda ds, v: ds.prefetch(2),
+    "cache": lambda ds, v: ds.cache(),
+    "window": do_window,
+    "unbatch": lambda ds, v: ds.unbatch(),
+    "rebatch": lambda ds, v: ds.rebatch(options(v, "batch_size")["batch_size"], options(v).get("drop_remainder", False)
+                                        if isinstance(v, dict) else False),
+    "flat_map": lambda ds, v: ds.flat_map(tf.data.Dataset.from_tensor_slices),
+    "interleave": lambda ds, v: ds.interleave(tf.data.Dataset.from_tensor_slices, cycle_length=v.get("cycle_length", 2),
+                                              block_length=v.get("block_length", 1)),
+    "enumerate": do_enumerate,
+    "zip": do_zip,
+    "concatenate": do_concatenate,
+    "sample_from_datasets": do_sample,
+    "choose_from_datasets": do_choose,
+}
+
+# (name, data set, pipeline[, "set"]): "set" compares without order, where the order is drawn.
+CASES = [
+    ("nothing", "d", []),
+    ("shuffle", "d", [{"shuffle": {}}], "set"),
+    ("shuffle twice", "d", [{"shuffle": {}}, {"take": 23}, {"shuffle": {}}], "set"),
+    ("map", "d", [{"map": [{"Rescaling": {"scale": 0.5, "offset": 1.0}}]}]),
+    ("batch", "d", [{"batch": 5}]),
+    ("batch drop", "d", [{"batch": {"batch_size": 5, "drop_remainder": True}}]),
+    ("batch of batches", "d", [{"batch": 4}, {"batch": {"batch_size": 2, "drop_remainder": True}}, {"take": 2}]),
+    ("batches skipped", "d", [{"batch": 4}, {"skip": 2}, {"unbatch": None}]),
+    ("repeat", "e", [{"repeat": 3}]),
+    ("take", "d", [{"take": 7}]),
+    ("take all", "d", [{"take": -1}]),
+    ("take too many", "e", [{"take": 100}]),
+    ("skip", "d", [{"skip": 20}]),
+    ("shard", "d", [{"shard": {"num_shards": 4, "index": 3}}]),
+    ("prefetch", "e", [{"prefetch": 2}]),
+    ("cache", "e", [{"cache": None}]),
+    ("order chain", "d", [{"skip": 3}, {"repeat": 2}, {"shard": {"num_shards": 3, "index": 1}}, {"take": 9}]),
+    ("window", "d", [{"window": {"size": 4}}]),
+    ("window drop", "d", [{"window": {"size": 4, "drop_remainder": True}}]),
+    ("window shift", "d", [{"window": {"size": 4, "shift": 2}}]),
+    ("window stride", "d", [{"window": {"size": 3, "shift": 1, "stride": 5}}]),
+    ("window stride drop", "d", [{"window": {"size": 3, "shift": 2, "stride": 5, "drop_remainder": True}}]),
+    ("window gap", "d", [{"window": {"size": 2, "shift": 7}}]),
+    ("window of window", "d", [{"window": {"size": 3, "drop_remainder": True}}, {"window": {"size": 2, "shift": 1}}]),
+    ("unbatch", "d", [{"batch": 5}, {"unbatch": None}]),
+    ("unbatch map", "d", [{"map": [{"Rescaling": {"scale": 2.0}}]}, {"batch": 5}, {"unbatch": None}]),
+    ("rebatch", "d", [{"batch": 5}, {"rebatch": 3}]),
+    ("rebatch drop", "d", [{"batch": {"batch_size": 6, "drop_remainder": True}},
+                           {"rebatch": {"batch_size": 4, "drop_remainder": True}}]),
+    ("rebatch larger", "d", [{"batch": 2}, {"take": 7}, {"rebatch": 9}]),
+    ("flat_map", "d", [{"window": {"size": 4, "shift": 2}}, {"flat_map": None}]),
+    ("flat_map even", "d", [{"window": {"size": 4, "drop_remainder": True}}, {"flat_map": None}]),
+    ("interleave even", "d", [{"window": {"size": 4, "drop_remainder": True}}, {"interleave": {"cycle_length": 3}}]),
+    ("interleave blocks", "d", [{"window": {"size": 5, "shift": 1, "drop_remainder": True}},
+                                {"interleave": {"cycle_length": 4, "block_length": 2}}]),
+    ("interleave exact blocks", "d", [{"window": {"size": 6, "shift": 3, "drop_remainder": True}},
+                                      {"interleave": {"cycle_length": 4, "block_length": 3}}]),
+    ("interleave uneven", "d", [{"window": {"size": 9, "shift": 4}},
+                                {"interleave": {"cycle_length": 3, "block_length": 2}}]),
+    ("interleave uneven one", "d", [{"window": {"size": 7, "shift": 5}}, {"interleave": {"cycle_length": 1}}]),
+    ("interleave wide", "d", [{"window": {"size": 7, "shift": 5}}, {"interleave": {"cycle_length": 20}}]),
+    ("enumerate", "e", [{"enumerate": None}]),
+    ("enumerate from", "e", [{"skip": 2}, {"enumerate": {"start": 5, "name": "n"}}, {"repeat": 2}]),
+    ("zip", "d", [{"zip": [{"dataset": "e"}]}]),
+    ("zip three", "d", [{"skip": 4}, {"zip": {"datasets": [{"dataset": "e", "pipeline": [{"skip": 1}]},
+                                                            {"dataset": "tall"}]}}]),
+    ("zip endless", "e", [{"zip": [{"dataset": "f", "pipeline": [{"repeat": None}]}]}]),
+    ("concatenate", "e", [{"concatenate": [{"dataset": "d"}, {"dataset": "f", "pipeline": [{"take": 3}]}]}]),
+    ("concatenate shapes", "tall", [{"concatenate": [{"dataset": "tall7"}]}]),
+    ("concatenate maps", "e", [{"map": [{"Rescaling": {"scale": 3.0}}]},
+                               {"concatenate": [{"dataset": "f", "pipeline": [{"map": [{"Rescaling": {"scale": 5.0}}]}]}]}]),
+    ("nested twice", "e", [{"zip": [{"dataset": "d", "pipeline": [
+        {"concatenate": [{"dataset": "f", "pipeline": [{"take": 4}]}]}, {"skip": 20}]}]}]),
+    ("choose", "d", [{"choose_from_datasets": {"datasets": [{"dataset": "e"}, {"dataset": "f"}], "choices": [0, 2, 1, 1]}}]),
+    ("choose on", "d", [{"choose_from_datasets": {"datasets": [{"dataset": "e"}], "choices": [0, 1, 1],
+                                                  "stop_on_empty_dataset": False}}]),
+    ("choose once", "d", [{"choose_from_datasets": {"datasets": [{"dataset": "e"}], "choices": [1, 0, 1],
+                                                    "repeat": False}}]),
+    ("sample all", "e", [{"sample_from_datasets": {"datasets": [{"dataset": "f"}], "weights": [0.3, 0.7]}}], "set"),
+    ("sample one", "e", [{"sample_from_datasets": {"datasets": [{"dataset": "f"}], "weights": [0.0, 1.0],
+                                                   "stop_on_empty_dataset": True}}]),
+]
+
+
+def run(ds, pipeline):
+    for item in pipeline:
+        ((name, value),) = item.items()
+        ds = STAGES[name](ds, value)
+    return ds
+
+
+def tensor(value):
+    value = np.asarray(value)
+    return {"dtype": str(value.dtype), "shape": list(value.shape), "v": value.ravel().tolist()}
+
+
+def main():
+    cases = []
+    for name, data, pipeline, *how in CASES:
+        elements = [{key: tensor(v) for key, v in element.items()}
+                    for element in run(dataset(data), pipeline).as_numpy_iterator()]
+        cases.append({"name": name, "dataset": data, "pipeline": pipeline, "as_set": bool(how), "elements": elements})
+    head = json.dumps({"tensorflow": tf.__version__, "sets": {k: list(v) for k, v in SETS.items()}})
+    sys.stdout.write(head[:-1] + ', "cases": [\n' + ",\n".join(json.dumps(c) for c in cases) + "\n]}\n")
+
+
+if __name__ == "__main__":
+    main()
