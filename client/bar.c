@@ -5,7 +5,7 @@
 
 #include "client/show.h"
 
-enum { PART_TEXT = 96, PARTS_MAX = 12, BAR_LEAST = 6, BAR_MOST = 30, NARROW = 100 };
+enum { PART_TEXT = 96, PARTS_MAX = 12, BAR_LEAST = 6, BAR_MOST = 30, NARROW = 100, BAR_NEED = 7 };
 
 struct part {
     char text[PART_TEXT];
@@ -33,6 +33,9 @@ static int choose(struct parts *parts, int width)
 {
     int taken = 0;
     for (int need = 0; need <= PARTS_MAX; need++) {
+        if (need == BAR_NEED && taken + parts->gap + BAR_LEAST <= width) {
+            width -= parts->gap + BAR_LEAST; /* the bar itself, before what is nice to know */
+        }
         for (int i = 0; i < parts->n; i++) {
             int columns = term_columns(parts->part[i].text) + (taken > 0 ? parts->gap : 0);
             if (parts->part[i].need == need && taken + columns <= width) {
@@ -69,7 +72,7 @@ static void draw(double share, int columns, const struct term *term, struct buf 
 static void put(struct parts *parts, double share, const struct term *term, int width,
                 struct buf *out)
 {
-    int left = width - choose(parts, width) - 2;
+    int left = width - choose(parts, width) - parts->gap;
     bool first = true;
     for (int i = 0; i < parts->n; i++) {
         const struct part *part = &parts->part[i];
@@ -79,14 +82,21 @@ static void put(struct parts *parts, double share, const struct term *term, int 
         buf_printf(out, "%*s%s%s%s", first ? 0 : parts->gap, "", part->on, part->text,
                    part->on[0] != '\0' ? term->plain : "");
         if (first && left >= BAR_LEAST) {
-            buf_puts(out, "  ");
+            buf_printf(out, "%*s", parts->gap, "");
             draw(share, left < BAR_MOST ? left : BAR_MOST, term, out);
         }
         first = false;
     }
 }
 
-static void add_metrics(struct parts *parts, const struct doc *metrics, const struct term *term)
+/* 80 columns hold a bar too when the longest word of all is cut, as people do. */
+static const char *metric_name(const char *key, bool narrow)
+{
+    return narrow && strcmp(key, "accuracy") == 0 ? "acc" : key;
+}
+
+static void add_metrics(struct parts *parts, const struct doc *metrics, bool narrow,
+                        const struct term *term)
 {
     for (size_t i = 0; metrics != NULL && metrics->type == DOC_MAP && i < metrics->n && i < 4;
          i++) {
@@ -96,7 +106,8 @@ static void add_metrics(struct parts *parts, const struct doc *metrics, const st
             continue;
         }
         show_number(doc_number(&metrics->pairs[i].value), number);
-        (void)snprintf(text, sizeof(text), "%.40s %s", metrics->pairs[i].key, number);
+        (void)snprintf(text, sizeof(text), "%.40s %s", metric_name(metrics->pairs[i].key, narrow),
+                       number);
         add(parts, i == 0 ? 2 : i == 1 ? 4 : 9, term->bold, text);
     }
 }
@@ -116,10 +127,10 @@ void bar_line(const struct doc *progress, const struct term *term, int width, st
     add(&parts, 0, "", text);
     (void)snprintf(text, sizeof(text), "%lld/%lld", (long long)step, (long long)steps);
     add(&parts, 1, "", text);
-    add_metrics(&parts, doc_get(progress, "metrics"), term);
+    add_metrics(&parts, doc_get(progress, "metrics"), narrow, term);
     double rate = doc_float(progress, "samples_per_second", 0);
     show_count(rate >= 0 && rate < 1e15 ? (int64_t)rate : 0, number);
-    (void)snprintf(text, sizeof(text), narrow ? "%s img/s" : "%s images/s", number);
+    (void)snprintf(text, sizeof(text), narrow ? "%s/s" : "%s images/s", number);
     add(&parts, 5, "", text);
     (void)snprintf(text, sizeof(text), narrow ? "wait %.0f %%" : "input wait %.0f %%",
                    100 * doc_float(progress, "wait_share", 0));

@@ -138,6 +138,13 @@ START_TEST(shows_all_when_wide)
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         ck_assert_msg(strstr(out.data, parts[i]) != NULL, "no '%s' in %s", parts[i], out.data);
     }
+    static const char *const narrow[] = {"epoch 3/10", "124/157",  "loss 0.1234", "acc 0.9610",
+                                         "3,210/s",    "wait 4 %", "ETA 0:32",    "===="};
+    buf_clear(&out);
+    bar_line(progress_doc(&arena), &plain_term, 79, &out);
+    for (size_t i = 0; i < sizeof(narrow) / sizeof(narrow[0]); i++) {
+        ck_assert_msg(strstr(out.data, narrow[i]) != NULL, "no '%s' in %s", narrow[i], out.data);
+    }
     buf_clear(&out);
     bar_line(progress_doc(&arena), &plain_term, 60, &out);
     ck_assert_ptr_nonnull(strstr(out.data, "loss 0.1234"));
