@@ -12,7 +12,7 @@
 #include "base/rng.h"
 #include "tests/client/live.h"
 
-enum { ROUNDS = 4, TRAINER = 0, WORKER, DAEMON, VICTIMS_, TENSORS_TEXT = 80 };
+enum { ROUNDS = 4, TRAINER = 0, WORKER, DAEMON, VICTIMS_, TENSORS_TEXT = 80, APPEAR_MS = 20000 };
 
 static const char *const backends[] = {"blas", "dnnl"};
 static const char *const victims[VICTIMS_] = {"millrace-traine", "millrace-worker", "millraced"};
@@ -52,8 +52,25 @@ static pid_t find_child(pid_t parent, const char *name)
     return found;
 }
 
-static bool kill_one(struct live *live, int victim)
+struct hunt {
+    const struct live *live;
+    int victim;
+};
+
+static bool is_there(void *arg)
 {
+    const struct hunt *hunt = arg;
+    return find_child(hunt->live->pid, victims[hunt->victim]) > 0;
+}
+
+/* At a random moment of its life, however long its start takes on a busy machine. */
+static bool kill_one(struct live *live, int victim, struct rng *rng)
+{
+    struct hunt hunt = {.live = live, .victim = victim};
+    if (victim != DAEMON && !test_wait(is_there, &hunt, APPEAR_MS)) {
+        return false;
+    }
+    (void)poll(NULL, 0, (int)rng_below(rng, 500));
     if (victim == DAEMON) {
         live_kill(live, SIGKILL);
         live_daemon(live, NULL);
@@ -119,8 +136,7 @@ START_TEST(ends_in_the_same_tensors)
     submit(&live, "hunted", backends[_i]);
     rng_init(&rng, 31, (uint64_t)_i, 0, 0);
     for (int i = 0; i < ROUNDS * VICTIMS_; i++) {
-        (void)poll(NULL, 0, 100 + (int)rng_below(&rng, 500));
-        n[i % VICTIMS_] += kill_one(&live, i % VICTIMS_);
+        n[i % VICTIMS_] += kill_one(&live, i % VICTIMS_, &rng);
     }
     finish(&live, "hunted", got);
     printf("# %s: killed trainer %d, worker %d, daemon %d times\n", backends[_i], n[TRAINER],
