@@ -55,13 +55,77 @@ static const char *const backends[] = {"blas", "dnnl"};
 
 struct killer {
     struct rng rng;
-    int inotify; /* of the job's folder */
+    int inotify;           /* of the job's folder */
     const char *save_name; /* how the file begins whose appearance is a save; NULL: "." */
     bool in_save, is_armed;
     int64_t kill_us; /* 0 = not yet decided */
     bool mid_epoch;  /* a checkpoint in the middle of an epoch came before */
     bool done;
+    bool hit_save; /* it was killed while a save was under way */
 };
+
+static int count_files(const struct harness *harness, bool temporary)
+{
+    DIR *dir = opendir(harness->job_dir);
+    int n = 0;
+    for (const struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        const char *end = strrchr(entry->d_name, '.');
+        bool is_temporary = entry->d_name[0] == '.' && end != NULL && strcmp(end, ".tmp") == 0;
+        n += temporary ? is_temporary : strncmp(entry->d_name, "ckpt-", 5) == 0;
+    }
+    closedir(dir);
+    return n;
+}
+
+static int take_step(void *ctx, const struct ledger_record *record, const int64_t *ids)
+{
+    (void)ids;
+    *(int64_t *)ctx = record->epoch * STEPS + record->step + (record->kind == LEDGER_STEP);
+    return 0;
+}
+
+/* Nothing when there is no ledger yet. */
+static void read_ledger(const struct harness *harness, ledger_fn fn, void *ctx)
+{
+    int fd = openat(harness->job_dir_fd, LEDGER_NAME, O_RDONLY | O_CLOEXEC);
+    ck_assert(fd < 0 || ledger_read(fd, fn, ctx, NULL) == 0);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* Steps that were trained after the newest durable checkpoint: a kill loses them. */
+static int64_t count_lost(const struct harness *harness)
+{
+    int64_t trained = 0, newest = 0;
+    read_ledger(harness, take_step, &trained);
+    DIR *dir = opendir(harness->job_dir);
+    for (const struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        int64_t step =
+            strncmp(entry->d_name, "ckpt-", 5) == 0 ? strtoll(entry->d_name + 5, NULL, 10) : 0;
+        newest = step > newest ? step : newest;
+    }
+    closedir(dir);
+    return trained - newest;
+}
+
+/* Looks while it stands still. A checkpoint is written beside the loop, which goes on meanwhile, on
+ * a busy machine for many steps: one that is due but whose file is not there yet is waited for, or
+ * else more than an interval would be lost and nothing would show that it was on its way. */
+static void kill_trainer(struct harness *harness, struct killer *killer)
+{
+    siginfo_t info = {.si_code = 0};
+    harness_kill_trainer(harness, SIGSTOP);
+    ck_assert_int_eq(waitid(P_PID, (id_t)harness->trainer, &info, WSTOPPED | WEXITED | WNOWAIT), 0);
+    killer->hit_save = count_files(harness, true) > 0;
+    if (info.si_code == CLD_STOPPED && !killer->hit_save && count_lost(harness) > INTERVAL) {
+        killer->kill_us = 0;
+        harness_kill_trainer(harness, SIGCONT);
+        return;
+    }
+    harness_kill_trainer(harness, SIGKILL);
+    killer->done = true;
+}
 
 static void kill_hook(struct harness *harness, const struct msg *msg)
 {
@@ -76,8 +140,7 @@ static void kill_hook(struct harness *harness, const struct msg *msg)
         killer->kill_us = clock_us() + (int64_t)rng_below(&killer->rng, 40000);
     }
     if (killer->kill_us != 0 && clock_us() >= killer->kill_us) {
-        harness_kill_trainer(harness, SIGKILL);
-        killer->done = true;
+        kill_trainer(harness, killer);
     }
 }
 
@@ -103,23 +166,9 @@ static void save_hook(struct harness *harness, const struct msg *msg)
     bool seen = sees_save(killer->inotify, killer->save_name ? killer->save_name : ".");
     /* The second save, so that there is a checkpoint to fall back on. */
     if (!killer->done && seen && killer->is_armed) {
-        harness_kill_trainer(harness, SIGKILL);
-        killer->done = true;
+        kill_trainer(harness, killer);
     }
     killer->is_armed = harness->outcome.n_checkpoints >= 1;
-}
-
-static int count_files(const struct harness *harness, bool temporary)
-{
-    DIR *dir = opendir(harness->job_dir);
-    int n = 0;
-    for (const struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        const char *end = strrchr(entry->d_name, '.');
-        bool is_temporary = entry->d_name[0] == '.' && end != NULL && strcmp(end, ".tmp") == 0;
-        n += temporary ? is_temporary : strncmp(entry->d_name, "ckpt-", 5) == 0;
-    }
-    closedir(dir);
-    return n;
 }
 
 /* ---- what is left behind
@@ -150,10 +199,11 @@ struct law_ledger {
     uint64_t hash[EPOCHS][STEPS];
     int seen[EPOCHS][SET]; /* of the last time a step was trained */
     int64_t ids[EPOCHS][STEPS][BATCH];
-    int64_t position; /* of the last record */
+    int64_t trained; /* position after the last record */
     int n_starts, n_past_zero;
     int64_t most_replayed;
     const int64_t *announced; /* before each start: global step of the newest durable checkpoint */
+    const bool *hit_save;     /* before each start: whether a save was under way at the kill */
 };
 
 static int add_record(void *ctx, const struct ledger_record *record, const int64_t *ids)
@@ -161,14 +211,16 @@ static int add_record(void *ctx, const struct ledger_record *record, const int64
     struct law_ledger *law = ctx;
     int64_t position = record->epoch * STEPS + record->step;
     if (record->kind == LEDGER_START) {
-        int64_t replayed = law->position + 1 - position;
-        /* Nothing is replayed that a checkpoint held: at most what was trained since, one interval.
-         */
+        int64_t replayed = law->trained - position;
+        /* Nothing is replayed that a checkpoint held: at most what was trained since, one interval
+         * and, if the next one was being written, the steps in that time. */
         ck_assert_int_ge(position, law->announced[law->n_starts]);
+        if (!law->hit_save[law->n_starts] && replayed > law->most_replayed) {
+            law->most_replayed = replayed;
+        }
         law->n_starts++;
         law->n_past_zero += position > 0;
-        law->most_replayed =
-            law->n_starts > 1 && replayed > law->most_replayed ? replayed : law->most_replayed;
+        law->trained = position;
         return 0;
     }
     ck_assert(record->epoch < EPOCHS && record->step < STEPS && record->n_ids <= BATCH);
@@ -181,20 +233,25 @@ static int add_record(void *ctx, const struct ledger_record *record, const int64
         law->seen[record->epoch][ids[i]] += *hash == 0;
     }
     *hash = record->hash;
-    law->position = position;
+    law->trained = position + 1;
     return 0;
 }
 
-static void check_ledger(const struct harness *harness, const int64_t *announced, int *past_zero,
-                         int64_t *most_replayed)
+struct tally {
+    int kills, mid_epoch, in_save, past_zero, unreadable;
+    int64_t most_replayed;
+    int n_starts; /* of the job at hand */
+    int64_t announced[RUNS_MAX + 1];
+    bool hit_save[RUNS_MAX + 1];
+};
+
+static void check_ledger(const struct harness *harness, struct tally *tally)
 {
     static struct law_ledger law;
     memset(&law, 0, sizeof(law));
-    law.announced = announced;
-    int fd = openat(harness->job_dir_fd, LEDGER_NAME, O_RDONLY | O_CLOEXEC);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(ledger_read(fd, add_record, &law, NULL), 0);
-    close(fd);
+    law.announced = tally->announced;
+    law.hit_save = tally->hit_save;
+    read_ledger(harness, add_record, &law);
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         int n = 0;
         for (int i = 0; i < SET; i++) {
@@ -203,8 +260,9 @@ static void check_ledger(const struct harness *harness, const int64_t *announced
         }
         ck_assert_int_eq(n, SAMPLES);
     }
-    *most_replayed = law.most_replayed > *most_replayed ? law.most_replayed : *most_replayed;
-    *past_zero += law.n_past_zero;
+    tally->most_replayed =
+        law.most_replayed > tally->most_replayed ? law.most_replayed : tally->most_replayed;
+    tally->past_zero += law.n_past_zero;
 }
 
 /* ---- the law
@@ -226,13 +284,6 @@ static void plan_job(struct harness *harness, const char *shared, const char *ba
                                                     .seed = 3});
 }
 
-struct tally {
-    int kills, mid_epoch, in_save, past_zero, unreadable;
-    int64_t most_replayed;
-    int n_starts; /* of the job at hand */
-    int64_t announced[RUNS_MAX + 1];
-};
-
 /* One run with a kill in it; true if it came to its end all the same. */
 static bool run_killed(struct harness *harness, struct killer *killer, struct tally *tally)
 {
@@ -240,6 +291,7 @@ static bool run_killed(struct harness *harness, struct killer *killer, struct ta
     killer->kill_us = 0;
     killer->mid_epoch = false;
     killer->is_armed = false;
+    killer->hit_save = false;
     killer->in_save = tally->in_save < IN_SAVE && rng_below(&killer->rng, 3) == 0;
     killer->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     inotify_add_watch(killer->inotify, harness->job_dir, IN_CREATE);
@@ -263,6 +315,31 @@ static bool run_killed(struct harness *harness, struct killer *killer, struct ta
         ck_assert_msg(outcome->finished, "%s: %s", outcome->path, outcome->text);
     }
     return !outcome->killed;
+}
+
+static int count_start(void *ctx, const struct ledger_record *record, const int64_t *ids)
+{
+    (void)ids;
+    *(int *)ctx += record->kind == LEDGER_START;
+    return 0;
+}
+
+/* What holds at the next start; a run that was killed before it said that it starts changed
+ * nothing. */
+static void note_run(const struct harness *harness, struct tally *tally,
+                     const struct killer *killer)
+{
+    int starts = 0;
+    read_ledger(harness, count_start, &starts);
+    if (starts == tally->n_starts) {
+        ck_assert_int_eq(harness->outcome.n_checkpoints, 0);
+        return;
+    }
+    int64_t before = tally->announced[tally->n_starts];
+    tally->n_starts = starts;
+    tally->announced[starts] =
+        harness->outcome.n_checkpoints > 0 ? harness->outcome.checkpoint_step : before;
+    tally->hit_save[starts] = killer->hit_save;
 }
 
 static bool enough(const struct tally *tally)
@@ -298,13 +375,11 @@ START_TEST(test_resume)
         } else {
             finished = run_killed(&harness, &killer, &tally);
         }
-        int64_t before = tally.announced[tally.n_starts++];
-        int64_t now = harness.outcome.n_checkpoints > 0 ? harness.outcome.checkpoint_step : before;
-        tally.announced[tally.n_starts] = now;
+        note_run(&harness, &tally, &killer);
         if (finished) {
             ck_assert_str_eq(want.tensors, harness.outcome.tensors);
             ck_assert_str_eq(want.chain, harness.outcome.chain);
-            check_ledger(&harness, tally.announced, &tally.past_zero, &tally.most_replayed);
+            check_ledger(&harness, &tally);
         }
     }
     printf("# %s: %d jobs, %d kills, %d in the middle of an epoch after a checkpoint, %d during a "
@@ -320,8 +395,8 @@ START_TEST(test_resume)
 }
 END_TEST
 
-/* Negative control: a checkpoint that is written under its own name is seen half-written. It is killed when that name
- * appears; a renamed one is whole by then. */
+/* Negative control: a checkpoint that is written under its own name is seen half-written. It is
+ * killed when that name appears; a renamed one is whole by then. */
 START_TEST(test_control_no_rename)
 {
     TEST_NEED_SHARED(shared);
