@@ -84,8 +84,8 @@ static int read_header(const unsigned char *p, size_t size, struct tensor *ret, 
                        p[2]);
     }
     if (rank < 1 || rank > IDX_FILE_RANK_MAX) {
-        return err_set(err, ERR_UNSUPPORTED, "an IDX file of %d dimensions; 1 to %d are read", rank,
-                       IDX_FILE_RANK_MAX);
+        return err_set(err, rank < 1 ? ERR_UNSUPPORTED : ERR_LIMIT,
+                       "an IDX file of %d dimensions; 1 to %d are read", rank, IDX_FILE_RANK_MAX);
     }
     *ret_header = 4 + 4 * (size_t)rank;
     if (size < *ret_header) {
