@@ -41,7 +41,7 @@ const char *test_shared(void)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? path : NULL;
 }
 
-static void say_skip(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static void say_skip(const char *format, va_list args)
 {
     char why[256];
     (void)vsnprintf(why, sizeof(why), format, args);

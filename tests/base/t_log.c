@@ -66,8 +66,8 @@ static const char *const hostile[] = {
     "\x1b[31mred\x1b[0m",
     "quote\" and back\\slash",
     "\r\b\a\x7f",
-    "\xC2\x9B"
-    "31m",
+    ("\xC2\x9B"
+     "31m"),
     "\xFF\xFE",
     "\xE2\x82",
     "caf\xC3\xA9 \xE2\x82\xAC",

@@ -12,7 +12,7 @@ static double ulps(double got, long double want)
     if (!isfinite(rounded) || rounded == 0.0) {
         return got == rounded ? 0.0 : HUGE_VAL;
     }
-    long double ulp = nextafter(fabs(rounded), HUGE_VAL) - fabs(rounded);
+    long double ulp = (long double)(nextafter(fabs(rounded), HUGE_VAL) - fabs(rounded));
     return (double)(fabsl((long double)got - want) / ulp);
 }
 

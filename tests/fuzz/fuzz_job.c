@@ -56,8 +56,8 @@ static const char *const texts[] = {
     "\"checkpoint\": {\"every_seconds\": 1.5, "
     "\"keep\": 2}, \"ledger\": \"samples\"}, \"resources\": {\"workers\": \"AUTOTUNE\", "
     "\"threads\": 2, \"transport\": \"inline\"}}",
-    "{\"model\": [{\"Dense\": {\"units\": 10}}], \"compile\": {\"optimizer\": {\"Adam\": {}}, "
-    "\"loss\": \"mse\"}}",
+    ("{\"model\": [{\"Dense\": {\"units\": 10}}], \"compile\": {\"optimizer\": {\"Adam\": {}}, "
+     "\"loss\": \"mse\"}}"),
 };
 
 static void seeds(void (*take)(const void *data, size_t size, void *arg), void *arg)

@@ -84,13 +84,13 @@ static void seeds(void (*take)(const void *data, size_t size, void *arg), void *
         opt_defaults(desc->options, body, &arena);
         for (const struct opt *row = desc->options; row->type != OPT_END; row++) {
             if (row->type == OPT_STR) {
-                *(const char **)((char *)body + row->offset) = "text";
+                *(const char **)(void *)((char *)body + row->offset) = "text";
             } else if (row->type == OPT_DOC) {
                 struct doc *doc = doc_new(&arena);
                 doc_set_map(doc);
                 doc_put_float(doc, &arena, "loss", 0.1);
                 doc_set_list(doc_put(doc, &arena, "list"));
-                *(const struct doc **)((char *)body + row->offset) = doc;
+                *(const struct doc **)(void *)((char *)body + row->offset) = doc;
             }
         }
         struct buf data = {0};

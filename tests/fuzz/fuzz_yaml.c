@@ -78,8 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static void seeds(void (*take)(const void *data, size_t size, void *arg), void *arg)
 {
     static const char *const texts[] = {
-        "name: x\ndata: {train: {dataset: d}}\npipeline:\n  - map: [{Rescaling: {scale: "
-        "0.1}}]\nfit: {epochs: 3}\n",
+        ("name: x\ndata: {train: {dataset: d}}\npipeline:\n  - map: [{Rescaling: {scale: "
+         "0.1}}]\nfit: {epochs: 3}\n"),
         "a: 'it''s'\nb: \"\\u00e9\\n\"\nc: |\n  one\n  two\nd: >-\n  folded\n  text\n",
         "{\"a\": [1, -2.5e3, true, null, \"x\"], \"b\": {}}",
         "? a\n: b\n",

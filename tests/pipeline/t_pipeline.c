@@ -97,8 +97,8 @@ START_TEST(test_identity)
         "{" DATA ", \"pipeline\": [{\"batch\": 17}]}",
         "{" DATA ", \"pipeline\": [{\"batch\": 16}], \"fit\": {\"seed\": 1}}",
         "{" DATA2 ", \"pipeline\": [{\"batch\": 16}]}",
-        "{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"test\"}}, \"pipeline\": "
-        "[{\"batch\": 16}]}",
+        ("{\"data\": {\"train\": {\"dataset\": \"d\", \"split\": \"test\"}}, \"pipeline\": "
+         "[{\"batch\": 16}]}"),
     };
     enum { JOBS = sizeof jobs / sizeof jobs[0] };
     char ids[JOBS][80];

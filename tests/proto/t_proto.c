@@ -29,14 +29,14 @@ START_TEST(messages_round_trip)
         opt_defaults(desc->options, body, &arena);
         for (const struct opt *row = desc->options; row->type != OPT_END; row++) {
             if (row->type == OPT_STR) {
-                *(const char **)((char *)body + row->offset) = "text \xc3\xa9";
+                *(const char **)(void *)((char *)body + row->offset) = "text \xc3\xa9";
             } else if (row->type == OPT_I64) {
-                *(int64_t *)((char *)body + row->offset) = -1234567890123;
+                *(int64_t *)(void *)((char *)body + row->offset) = -1234567890123;
             } else if (row->type == OPT_DOC) {
                 struct doc *doc = doc_new(&arena);
                 doc_set_map(doc);
                 doc_put_float(doc, &arena, "loss", 0.1);
-                *(const struct doc **)((char *)body + row->offset) = doc;
+                *(const struct doc **)(void *)((char *)body + row->offset) = doc;
             }
         }
         msg_encode((enum msg_id)i, 77, body, &data);
