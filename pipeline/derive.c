@@ -47,7 +47,8 @@ int derive_open_list(struct derive *derive, const struct doc *list, struct strea
                      int max, struct err *err)
 {
     if (list->type != DOC_LIST || list->n == 0) {
-        return err_set_at(err, ERR_INVALID, "datasets", "takes a list of {dataset, split, pipeline}");
+        return err_set_at(err, ERR_INVALID, "datasets",
+                          "takes a list of {dataset, split, pipeline}");
     }
     if (list->n > (size_t)(max - *n)) {
         return err_set_at(err, ERR_LIMIT, "datasets", "more than %d streams", max - *n);
@@ -160,7 +161,8 @@ int derive_stack_spec(const struct element_spec *in, int64_t rows, struct elemen
     for (int i = 0; i < ret->n; i++) {
         struct shape *shape = &ret->fields[i].spec.shape;
         if (shape->rank == SHAPE_RANK_MAX) {
-            return err_set(err, ERR_LIMIT, "field '%s' has %d dimensions already, the most there are",
+            return err_set(err, ERR_LIMIT,
+                           "field '%s' has %d dimensions already, the most there are",
                            ret->fields[i].name, SHAPE_RANK_MAX);
         }
         if (ret->fields[i].is_varying) {
@@ -324,7 +326,7 @@ int derive_window(struct derive *derive, const struct derive_window *window, str
         return err_set(err, ERR_DATA, "nothing is left: %lld elements do not fill one window",
                        (long long)k->in->n);
     }
-    const bool is_full = ret->samples == STAGE_ENDLESS ||
-                         rows_of(k, ret->samples - 1) == window->size;
+    const bool is_full =
+        ret->samples == STAGE_ENDLESS || rows_of(k, ret->samples - 1) == window->size;
     return derive_stack_spec(&k->in->spec, is_full ? window->size : -1, &ret->spec, err);
 }

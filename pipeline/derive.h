@@ -76,6 +76,14 @@ struct derive_picks {
 int derive_pick(struct derive *derive, const struct derive_picks *picks, struct source *ret,
                 struct err *err);
 
+struct derive_pads {
+    struct shape shape[ELEMENT_FIELDS_MAX]; /* of each field; -1 = as the longest */
+    double value[ELEMENT_FIELDS_MAX];
+    bool is_open[ELEMENT_FIELDS_MAX][SHAPE_RANK_MAX]; /* to be found; derive_pad's own */
+};
+int derive_pad(struct derive *derive, const struct derive_pads *pads, struct source *ret,
+               struct err *err);
+
 /* Elements cut along their first axis; `cycle` of them in turns of `block` rows. */
 int derive_rows(struct derive *derive, int64_t cycle, int64_t block, struct source *ret,
                 struct err *err);

@@ -159,8 +159,8 @@ static int read_rows(struct source *source, const struct stage_place *place,
         struct tensor *x = &ret->fields[i];
         size_t bytes;
         if (x->shape.rank < 1 || cut.row >= x->shape.d[0]) {
-            return err_set(err, ERR_SHAPE, "field '%s' has no row %lld",
-                           k->in->spec.fields[i].name, (long long)cut.row);
+            return err_set(err, ERR_SHAPE, "field '%s' has no row %lld", k->in->spec.fields[i].name,
+                           (long long)cut.row);
         }
         x->shape.rank--;
         memmove(x->shape.d, x->shape.d + 1, (size_t)x->shape.rank * sizeof x->shape.d[0]);

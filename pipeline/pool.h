@@ -5,8 +5,8 @@
  * Errors:   pool_open: ERR_NOT_FOUND (path "dataset") and those of source_open.
  * Lifetime: the pipeline's.
  *
- * Samples are numbered through all data sets of the pool, in the order in which they were opened, so
- * that one number names a bad sample.
+ * Samples are numbered through all data sets of the pool, in the order in which they were opened,
+ * so that one number names a bad sample.
  */
 #ifndef PIPELINE_POOL_H
 #define PIPELINE_POOL_H

@@ -265,8 +265,8 @@ static int wrap_batch(struct compile *c)
     struct stream_order orders[STREAM_STAGES_MAX];
     const int n = s->n_orders - s->batch_at;
     const int64_t left = c->n;
-    const struct derive_window window = {.size = s->batch, .shift = s->batch, .stride = 1,
-                                         .drop_remainder = s->drop_remainder};
+    const struct derive_window window = {
+        .size = s->batch, .shift = s->batch, .stride = 1, .drop_remainder = s->drop_remainder};
     if (s->n_ops > 0 && s->ops[s->n_ops - 1].level > s->batch_at) {
         return err_set_at(c->err, ERR_UNSUPPORTED, s->ops[s->n_ops - 1].path,
                           "stands behind batch and another stage that orders batches; put it "

@@ -103,7 +103,7 @@ void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step,
 /* How an element is asked for. */
 struct stream_call {
     struct source_call source;
-    int64_t weight;    /* so many times the time taken is added to source and nodes; 0 = not timed */
+    int64_t weight; /* so many times the time taken is added to source and nodes; 0 = not timed */
     void *const *rows; /* where field i goes, of row_bytes; NULL: memory that lasts until the next
                           call */
 };

@@ -92,8 +92,7 @@ static int out_bytes(const struct stream_node *node, const struct tensor *in, si
 static bool takes_any(const struct stream *stream, const struct stream_chain *chain)
 {
     return stream->source->spec.fields[chain->field].is_varying &&
-           (stream->is_inner ||
-            (chain->n_ops > 0 && chain->ops[0].op.in.shape.d[0] < 0));
+           (stream->is_inner || (chain->n_ops > 0 && chain->ops[0].op.in.shape.d[0] < 0));
 }
 
 static bool fits(const struct shape *shape, const struct shape *wanted)

@@ -13,9 +13,10 @@ struct joined {
     int n;
 };
 static const struct opt options[] = {
-    OPT_DOC_ROW(concatenate, datasets,
-                "A list of {dataset, split, pipeline} that follow this stream, one after the other.",
-                .flags = OPT_REQUIRED),
+    OPT_DOC_ROW(
+        concatenate, datasets,
+        "A list of {dataset, split, pipeline} that follow this stream, one after the other.",
+        .flags = OPT_REQUIRED),
     OPT_END_ROW,
 };
 

@@ -14,7 +14,8 @@ static int derive(const struct stage *stage, struct derive *derive, struct sourc
 
 const struct stage_desc stage_flat_map = {
     .name = "flat_map",
-    .summary = "Each row of an element becomes an element, in the order of the elements: tf.data's `flat_map` with `from_tensor_slices`.",
+    .summary = "Each row of an element becomes an element, in the order of the elements: tf.data's "
+               "`flat_map` with `from_tensor_slices`.",
     .options = options,
     .kind = STAGE_DERIVE,
     .derive = derive,

@@ -48,8 +48,7 @@ static int64_t trace(const struct source *source, const struct stage_place *plac
     return derive_trace(k->in[0], place);
 }
 
-static const struct source_desc zipped_desc = {
-    .name = "zip", .read = read_zipped, .trace = trace};
+static const struct source_desc zipped_desc = {.name = "zip", .read = read_zipped, .trace = trace};
 
 static int derive(const struct stage *stage, struct derive *derive, struct source *ret,
                   struct err *err)

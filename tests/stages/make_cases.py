@@ -91,15 +91,26 @@ def do_choose(ds, o):
         [ds, *map(nested, o["datasets"])], choices, o.get("stop_on_empty_dataset", True))
 
 
-def batched(ds, value, padded=False):
+def batched(ds, value):
     o = options(value, "batch_size")
     return ds.batch(o.get("batch_size", 32), o.get("drop_remainder", False))
+
+
+def padded(ds, value):
+    o = options(value, "batch_size")
+    types = ds.element_spec
+    shapes = {k: [None if d == -1 else d for d in o.get("padded_shapes", {}).get(k, [None] * len(types[k].shape))]
+              for k in types}
+    given = o.get("padding_values", 0)
+    values = {k: tf.cast(given.get(k, 0) if isinstance(given, dict) else given, types[k].dtype) for k in types}
+    return ds.padded_batch(o["batch_size"], shapes, values, o.get("drop_remainder", False))
 
 
 STAGES = {
     "shuffle": lambda ds, v: ds.shuffle(1000, seed=1),
     "map": do_map,
     "batch": batched,
+    "padded_batch": padded,
     "repeat": lambda ds, v: ds.repeat(options(v, "count").get("count", None)),
     "take": lambda ds, v: ds.take(options(v, "count")["count"]),
     "skip": lambda ds, v: ds.skip(options(v, "count")["count"]),
@@ -130,6 +141,13 @@ CASES = [
     ("batch drop", "d", [{"batch": {"batch_size": 5, "drop_remainder": True}}]),
     ("batch of batches", "d", [{"batch": 4}, {"batch": {"batch_size": 2, "drop_remainder": True}}, {"take": 2}]),
     ("batches skipped", "d", [{"batch": 4}, {"skip": 2}, {"unbatch": None}]),
+    ("padded", "d", [{"padded_batch": {"batch_size": 5, "padded_shapes": {"x": [2, 4, 1]}}}]),
+    ("padded values", "d", [{"map": [{"Rescaling": {"scale": 0.5}}]},
+                            {"padded_batch": {"batch_size": 6, "padded_shapes": {"x": [3, 3, 2]},
+                                              "padding_values": {"x": -1.5, "y": 9}, "drop_remainder": True}}]),
+    ("padded to the longest", "tall", [{"concatenate": [{"dataset": "tall7"}]},
+                                       {"padded_batch": {"batch_size": 18, "padding_values": 7}}]),
+    ("padded windows", "d", [{"window": {"size": 5}}, {"padded_batch": {"batch_size": 5}}]),
     ("repeat", "e", [{"repeat": 3}]),
     ("take", "d", [{"take": 7}]),
     ("take all", "d", [{"take": -1}]),

@@ -305,8 +305,7 @@ START_TEST(test_all_stages_have_cases)
                 is_there = is_there || strcmp(stages->items[k].pairs[0].key, (*row)->name) == 0;
             }
         }
-        ck_assert_msg(is_there, "stage %s has no case in tests/stages/make_cases.py",
-                      (*row)->name);
+        ck_assert_msg(is_there, "stage %s has no case in tests/stages/make_cases.py", (*row)->name);
     }
 }
 END_TEST
