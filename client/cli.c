@@ -33,6 +33,24 @@ const struct cli_command *cli_find(char *const *argv, int argc, int *ret_used)
     return NULL;
 }
 
+static int no_second(const char *group, struct err *err)
+{
+    const char *last = NULL;
+    char text[160] = "";
+    for (int i = 0; i < cli_n_commands; i++) {
+        const char *space = strchr(cli_table[i].name, ' ');
+        if (space != NULL && starts_command(cli_table[i].name, group)) {
+            const size_t used = strlen(text);
+            if (last != NULL) {
+                (void)snprintf(text + used, sizeof(text) - used, "%s%s", used > 0 ? ", " : "", last);
+            }
+            last = space + 1;
+        }
+    }
+    return err_set(err, ERR_USAGE, "'%s' needs a second word: %s%s%s", group, text,
+                   text[0] != '\0' ? " or " : "", last);
+}
+
 int cli_unknown(char *const *argv, int argc, struct err *err)
 {
     const char *names[64];
@@ -49,8 +67,7 @@ int cli_unknown(char *const *argv, int argc, struct err *err)
                    group != NULL && argc > 1 ? argv[1] : "");
     const char *near = err_nearest(word, names, n);
     if (group != NULL && (argc < 2 || argv[1][0] == '-')) {
-        return err_set(err, ERR_USAGE,
-                       "'%s' needs a second word: put, list, show, verify or remove", group);
+        return no_second(group, err);
     }
     return err_set(err, ERR_USAGE, "no command '%s'%s%s%s; `millrace --help` lists them", word,
                    near != NULL ? "; the nearest is '" : "", near != NULL ? near : "",

@@ -104,6 +104,10 @@ const struct cli_command cli_table[] = {
      "Files are pictures (PNG, JPEG) or .npy arrays; without files rows of a data set of the job "
      "are taken.",
      predict_command},
+    {"pipeline explain", "FILE", 1, 1, check_options,
+     "Prints what a job's pipeline does: the elements after every stage, passes, memory.",
+     "The model is not looked at. An op that is a pass of its own comes with the reason.",
+     pipeline_explain_command},
     {"dataset put", "NAME PATH", 2, 2, put_options, "Uploads a folder or file as a data set.",
      "Broken off, it goes on where it was when the same command is given again; files that the "
      "daemon has are not sent.",

@@ -10,6 +10,7 @@
 #include "daemon/actions.h"
 #include "daemon/dataset.h"
 #include "daemon/journal.h"
+#include "daemon/pipeline.h"
 #include "daemon/predict.h"
 #include "daemon/status.h"
 #include "daemon/submit.h"
@@ -104,6 +105,8 @@ static control_fn *const control_table[MSG_MAX_] = {
     [MSG_JOB_LOGS] = journal_on_logs,
     [MSG_JOB_WATCH] = journal_on_watch,
     [MSG_JOB_PREDICT] = predict_on_predict,
+    [MSG_PIPELINE_EXPLAIN] = pipeline_on_explain,
+    [MSG_PIPELINE_PREVIEW] = pipeline_on_preview,
     [MSG_WORKER_LIST] = status_on_workers,
     [MSG_STATUS] = status_on_status,
     [MSG_SHUTDOWN] = on_shutdown,
@@ -113,14 +116,20 @@ static control_fn *const control_table[MSG_MAX_] = {
  * ------------------------------------------------------------------------------------------------
  */
 
-void control_reply(struct daemon *daemon, const struct request *request, const struct doc *result)
+void control_reply_frames(struct daemon *daemon, const struct request *request,
+                          const struct doc *result, const struct sock_frame *frames, int n_frames)
 {
     struct msg_reply reply = {.result = result};
     daemon->counters[COUNT_REQUESTS]++;
     if (daemon->control != NULL) {
-        sock_send(daemon->control->sock, &request->peer, MSG_REPLY, request->id, &reply, NULL, 0,
-                  NULL);
+        sock_send(daemon->control->sock, &request->peer, MSG_REPLY, request->id, &reply, frames,
+                  n_frames, NULL);
     }
+}
+
+void control_reply(struct daemon *daemon, const struct request *request, const struct doc *result)
+{
+    control_reply_frames(daemon, request, result, NULL, 0);
 }
 
 void control_reply_empty(struct daemon *daemon, const struct request *request)

@@ -26,6 +26,9 @@ int control_open(struct daemon *daemon, struct err *err);
 void control_close(struct daemon *daemon);
 
 void control_reply(struct daemon *daemon, const struct request *request, const struct doc *result);
+/* With raw frames behind the answer; they are copied. */
+void control_reply_frames(struct daemon *daemon, const struct request *request,
+                          const struct doc *result, const struct sock_frame *frames, int n_frames);
 void control_reply_empty(struct daemon *daemon, const struct request *request);
 void control_error(struct daemon *daemon, const struct request *request, const struct err *err);
 

@@ -10,6 +10,7 @@ COUNTER_ROW(JOBS_SUBMITTED,  "jobs_submitted",   "",      TOTAL, "Jobs that were
 COUNTER_ROW(JOBS_FINISHED,   "jobs_finished",    "",      TOTAL, "Jobs that finished.")
 COUNTER_ROW(JOBS_FAILED,     "jobs_failed",      "",      TOTAL, "Jobs that failed.")
 COUNTER_ROW(CHECKS,          "checks",           "",      TOTAL, "Checkers that ran.")
+COUNTER_ROW(PREVIEWS,        "previews",         "",      TOTAL, "Pipelines that were explained, previewed or run alone.")
 COUNTER_ROW(WORKERS_STARTED, "workers_started",  "",      TOTAL, "Workers that were started.")
 COUNTER_ROW(WORKERS_DIED,    "workers_died",     "",      TOTAL, "Workers that ended without being asked.")
 COUNTER_ROW(WORKERS_KILLED,  "workers_killed",   "",      TOTAL, "Workers that were killed because a lease expired.")

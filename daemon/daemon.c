@@ -21,6 +21,7 @@
 #include "daemon/http.h"
 #include "daemon/jobs.h"
 #include "daemon/notify.h"
+#include "daemon/pipeline.h"
 #include "daemon/run.h"
 #include "daemon/schedule.h"
 #include "daemon/store.h"
@@ -116,7 +117,7 @@ static int open_folders(struct daemon *daemon, struct err *err)
 
 static bool is_quiet(const struct daemon *daemon)
 {
-    bool quiet = store_queued(daemon->store) == 0;
+    bool quiet = store_queued(daemon->store) == 0 && daemon->asks == NULL;
     for (const struct job *job = daemon->jobs->head; job != NULL; job = job->next) {
         quiet = quiet && job->run == NULL && job->check == NULL && !job->saving;
     }
@@ -156,6 +157,7 @@ void daemon_stop(struct daemon *daemon)
             run_stop(job->run, RUN_SHUTDOWN);
         }
     }
+    pipeline_stop(daemon);
     uv_timer_start(&daemon->tick, daemon->tick.timer_cb, 0, 20);
 }
 

@@ -37,6 +37,7 @@ struct daemon {
     struct control *control;
     struct http *http;
     struct notify *notify;
+    struct ask *asks; /* that are under way (pipeline.c) */
     uv_signal_t signals[2];
     uv_timer_t tick;
     char instance[17]; /* another one after each start */

@@ -386,6 +386,12 @@ static int64_t bound(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
+int64_t run_slabs(const struct daemon *daemon, int64_t slab_bytes, int64_t prefetch)
+{
+    const int64_t fit = daemon->settings->slab_memory_bytes / (slab_bytes > 0 ? slab_bytes : 1);
+    return bound(bound(prefetch > 0 ? prefetch + 2 : SLABS_AUTO, SLABS_MIN, SLABS_MAX), 0, fit);
+}
+
 /* At its greatest size from the start, so that a worker that comes later inherits all of it. The
  * trainer reserves the memory. */
 static int make_slab(struct run *run, struct err *err)
@@ -400,9 +406,7 @@ static int make_slab(struct run *run, struct err *err)
     if (slab_bytes <= 0) {
         return err_set(err, ERR_INTERNAL, "the plan of job %s has no slab_bytes", run->job->id);
     }
-    int64_t fit = run->daemon->settings->slab_memory_bytes / slab_bytes;
-    int64_t wish = prefetch > 0 ? prefetch + 2 : SLABS_AUTO;
-    run->n_slabs = bound(bound(wish, SLABS_MIN, SLABS_MAX), 0, fit);
+    run->n_slabs = run_slabs(run->daemon, slab_bytes, prefetch);
     if (run->n_slabs < SLABS_MIN) {
         return err_set(
             err, ERR_LIMIT,

@@ -21,5 +21,7 @@ void run_stop(struct run *run, enum run_intent intent);
 void run_write(const struct run *run, struct doc *list, struct arena *arena);
 /* Looks for a trainer that hangs; called once a second. */
 void run_watch(struct run *run);
+/* Batches in a job's shared memory for a depth of prefetch (0 = AUTOTUNE); 0 if none fits. */
+int64_t run_slabs(const struct daemon *daemon, int64_t slab_bytes, int64_t prefetch);
 
 #endif

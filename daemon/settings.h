@@ -25,6 +25,7 @@ struct settings {
     int64_t max_jobs;
     int64_t max_queue;
     int64_t max_watchers;
+    int64_t max_previews;
     int64_t max_uploads;
     int64_t upload_credit;
     int64_t upload_keep_days;

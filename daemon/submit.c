@@ -125,6 +125,25 @@ static int open_model(const struct job *from, int *ret_fd, struct err *err)
     return rc;
 }
 
+int submit_read(const struct daemon *daemon, const struct doc *job, struct arena *arena,
+                struct check_input *ret, struct err *err)
+{
+    struct order order = {.n_pins = 0};
+    arena_init(&order.arena);
+    int rc = read_order(daemon, job, NULL, &order, err);
+    struct job_pin *pins = arena_array(arena, (size_t)order.n_pins + 1, sizeof(*pins));
+    for (int64_t i = 0; i < order.n_pins; i++) {
+        pins[i].name = arena_strdup(arena, order.pins[i].name);
+        pins[i].id = arena_strdup(arena, order.pins[i].id);
+    }
+    *ret = (struct check_input){.id = "preview", .pins = pins, .n_pins = order.n_pins};
+    ret->size = rc < 0 ? 0 : order.size;
+    ret->text = rc < 0 ? NULL : arena_strndup(arena, order.text, order.size);
+    ret->model_fd = -1;
+    arena_fini(&order.arena);
+    return rc < 0 ? rc : 0;
+}
+
 /* ---- job.check
  * ---------------------------------------------------------------------------------------------- */
 

@@ -8,10 +8,14 @@
 #ifndef DAEMON_SUBMIT_H
 #define DAEMON_SUBMIT_H
 
+#include "daemon/check.h"
 #include "daemon/jobs.h"
 
 control_fn submit_on_submit, submit_on_check;
 
+/* A job that is only asked about: its text and pins, in the arena. */
+int submit_read(const struct daemon *daemon, const struct doc *job, struct arena *arena,
+                struct check_input *ret, struct err *err);
 /* Checks a stored job (again, after a restart of the daemon). */
 void submit_check_job(struct job *job);
 /* The request is answered with the job as it is after a commit of its row: the next one, the one

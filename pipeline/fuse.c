@@ -53,7 +53,14 @@ struct group {
     bool has_fill; /* an op with a say in it */
     double factor[64], term[64];
     int64_t channels; /* 0 = no linear op yet */
+    const char *why;  /* it does not take an op: of the last refusal */
 };
+
+static bool refuse(struct group *g, const char *why)
+{
+    g->why = why;
+    return false;
+}
 
 static bool is_uniform(const struct group *g)
 {
@@ -72,16 +79,17 @@ static bool takes_geometric(struct group *g, const struct stream_op *op)
     const bool is_free = has(op, OP_EXACT_PLACES), has_linear = g->channels > 0;
     const enum dtype in = g->node->in.dtype;
     if (in != DTYPE_U8 && in != DTYPE_F32) {
-        return false;
+        return refuse(g, "a resampling reads uint8 or float32");
     }
     if (!is_free && g->has_fill && !same_fill(&g->node->fill, &fill)) {
-        return false;
+        return refuse(g, "one resampling has one fill_mode, fill_value and interpolation");
     }
     /* What was linear before now comes after: the constant beside the picture has to be the same
      * then. */
     if (has_linear && (g->has_fill || !is_free) && fill.fill == AFFINE_CONSTANT &&
         (g->node->is_geometric || !is_uniform(g))) {
-        return false;
+        return refuse(g, "its constant border stands behind a product and a sum that would change "
+                         "it");
     }
     if (!is_free && !g->has_fill) {
         g->node->fill = fill;
@@ -102,7 +110,7 @@ static bool takes_linear(struct group *g, const struct stream_op *op)
     float factor[64], term[64];
     const int64_t n = channels_of(&op->op.in);
     if (n < 1 || n > 64) {
-        return false;
+        return refuse(g, "factors and terms of 1 to 64 channels are fused");
     }
     op->op.desc->linear(op->op.ctx, n, factor, term);
     for (int64_t c = 0; c < n; c++) {
@@ -117,12 +125,14 @@ static bool takes_linear(struct group *g, const struct stream_op *op)
 static bool takes(struct group *g, const struct stream_op *op)
 {
     if (op->exact || g->node->ops[0].exact) {
-        return false;
+        return refuse(g, "exact: true");
     }
     if (has(op, OP_GEOMETRIC)) {
         return takes_geometric(g, op);
     }
-    return has(op, OP_CHANNELS) && takes_linear(g, op);
+    return has(op, OP_CHANNELS)
+               ? takes_linear(g, op)
+               : refuse(g, "neither a map of the plane nor a factor and a term a channel");
 }
 
 static void finish(struct group *g, struct arena *arena)
@@ -160,9 +170,13 @@ void fuse_nodes(struct stream_chain *chain, struct arena *arena)
         const struct stream_op *first = &chain->ops[i];
         *node = (struct stream_node){.ops = first, .in = first->op.in, .n_ops = 1};
         struct group group = {.node = node};
-        bool may = !first->exact && takes(&group, first);
+        bool may = takes(&group, first);
         for (i++; may && i < chain->n_ops && takes(&group, &chain->ops[i]); i++) {
             node->n_ops++;
+        }
+        if (i < chain->n_ops) {
+            const struct stream_op *about = may ? &chain->ops[i] : first;
+            node->apart = arena_printf(arena, "%s: %s", about->op.desc->name, group.why);
         }
         finish(&group, arena);
     }

@@ -34,6 +34,8 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
               struct err *err);
 struct source *pool_source(struct pool *pool); /* empty */
 struct stream *pool_stream(struct pool *pool); /* empty */
+/* The i-th stream made, or NULL: the order in which elements pass through them. */
+const struct stream *pool_inner(const struct pool *pool, int i);
 /* The file of a sample. */
 const char *pool_path(const struct pool *pool, int64_t sample);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pipeline/derive.h"
+#include "pipeline/explain.h"
 #include "pipeline/fuse.h"
 
 enum { BATCH_DEFAULT = 32, PATH_TEXT = 192 };
@@ -19,7 +20,21 @@ struct compile {
     bool is_batched;
     size_t at;         /* of the stage in the list */
     int64_t remainder; /* rows of a short last batch */
+    struct explain_marks marks;
 };
+
+static void mark(struct compile *c, const char *stage, bool is_given)
+{
+    const struct stage_desc *desc = is_given ? stage_find(stage) : NULL;
+    const struct explain_mark what = {.stage = stage,
+                                      .path = c->want->path,
+                                      .at = is_given ? (int64_t)c->at : -1,
+                                      .elements = c->n,
+                                      .batch = c->is_batched ? c->stream->batch : 0,
+                                      .is_left_out = desc != NULL && !c->want->is_training &&
+                                                     (desc->flags & STAGE_TRAIN_ONLY) != 0};
+    explain_add(&c->marks, c->stream, &what, c->arena);
+}
 
 /* Fields that a map works on when it names none: the images; without any, all that has numbers. */
 static uint32_t default_fields(const struct element_spec *spec)
@@ -337,13 +352,14 @@ static int add_derive(struct compile *c, const struct stage *stage)
     return 0;
 }
 
-static int add_stage(struct compile *c, const struct doc *doc)
+static int add_stage(struct compile *c, const struct doc *doc, const char **ret_name)
 {
     struct stage stage;
     int r = stage_read(doc, c->want->seed, &c->pool->stage_names, c->arena, &stage, c->err);
     if (r < 0) {
         return r;
     }
+    *ret_name = stage.desc->name;
     switch (stage.desc->kind) {
     case STAGE_MAP: {
         const struct doc *value = doc_get(doc, "map");
@@ -377,8 +393,9 @@ static int read_stages(struct compile *c)
         return err_set_at(c->err, ERR_INVALID, c->want->path, "takes a list of stages");
     }
     for (size_t i = 0; stages != NULL && stages->type == DOC_LIST && i < stages->n; i++) {
+        const char *name = NULL;
         c->at = i;
-        int r = add_stage(c, &stages->items[i]);
+        int r = add_stage(c, &stages->items[i], &name);
         if (r < 0) {
             err_prefix(c->err, "%s[%zu]", c->want->path, i);
             if (c->err != NULL && c->err->line == 0) {
@@ -386,6 +403,7 @@ static int read_stages(struct compile *c)
             }
             return r;
         }
+        mark(c, name, true);
     }
     if (c->want->is_inner) {
         int r = c->is_batched ? wrap_batch(c) : 0;
@@ -394,7 +412,9 @@ static int read_stages(struct compile *c)
     }
     if (!c->is_batched) {
         const struct stage_batch batch = {.batch_size = BATCH_DEFAULT};
-        return add_batch(c, &batch);
+        int r = add_batch(c, &batch);
+        mark(c, "batch", false);
+        return r;
     }
     return 0;
 }
@@ -447,7 +467,9 @@ int stream_compile(struct stream *ret, struct source *source, const struct strea
                         .err = err,
                         .n = source->samples};
     *ret = (struct stream){.source = source, .seed = want->seed, .is_inner = want->is_inner};
+    mark(&c, source->desc->name, false);
     int r = read_stages(&c);
+    ret->marks = c.marks.first;
     r = r < 0 || want->is_inner ? r : count_steps(&c);
     return r < 0 ? r : make_chains(&c, ret);
 }

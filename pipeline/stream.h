@@ -15,6 +15,7 @@
 #include "pipeline/source.h"
 #include "pipeline/stage.h"
 
+struct explain_mark;
 enum { STREAM_STAGES_MAX = 32, STREAM_OPS_MAX = 64 };
 
 struct stream_order { /* an order stage and how many elements it gets */
@@ -38,6 +39,7 @@ struct stream_node { /* one pass over the sample: an op, or several fused */
     bool is_geometric;    /* one resampling, then factor and term */
     float *factor, *term; /* fused linear ops, one a channel; NULL without */
     struct affine fill;   /* of a resampling: all but its map */
+    const char *apart;    /* why the next op is a pass of its own; NULL: there is none */
     int64_t us;
 };
 /* What is done to one field. An op on several fields draws the same numbers for each of them. */
@@ -82,6 +84,7 @@ struct stream {
     bool drop_remainder, is_endless, is_inner;
     int64_t prefetch; /* 0 = AUTOTUNE */
     int64_t source_us;
+    const struct explain_mark *marks; /* what came out of each stage (explain.h) */
 };
 
 int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want,

@@ -95,6 +95,15 @@ struct msg_job_predict { /* payload frames: one input file each (PNG, JPEG, .npy
     const char *split;
     struct opt_ints rows;
 };
+struct msg_pipeline_explain {
+    const struct doc *job;
+};
+struct msg_pipeline_preview {
+    const struct doc *job;
+    int64_t stream; /* 0 train, 1 validation */
+    int64_t epoch, step;
+    int64_t rows;
+};
 struct msg_reply {
     const struct doc *result;
 };
@@ -113,7 +122,7 @@ struct msg_event { /* daemon to a watching client, without id */
 
 /* ---- child: daemon and its children ------------------------------------------------------------------------ */
 struct msg_child_start { /* descriptors beside it, in the order of `fds` */
-    const char *mode;    /* "check", "run", "predict" */
+    const char *mode;    /* "check", "explain", "preview", "run", "predict" */
     const char *job;     /* job id */
     int64_t worker;      /* worker's number, 1.. (workers only) */
     const char *address; /* data socket: the trainer binds it, workers connect */
@@ -225,6 +234,8 @@ MSG_OPT(job_submit)
 MSG_OPT(job_logs)
 MSG_OPT(job_watch)
 MSG_OPT(job_predict)
+MSG_OPT(pipeline_explain)
+MSG_OPT(pipeline_preview)
 MSG_OPT(reply)
 MSG_OPT(error)
 MSG_OPT(event)

@@ -57,6 +57,18 @@ const struct opt msg_job_predict_options[] = {
     OPT_INTS_ROW(msg_job_predict, rows, NULL, 0, 4096, 0, OPT_I64_MAX, "Rows of it."),
     OPT_END_ROW,
 };
+const struct opt msg_pipeline_explain_options[] = {
+    OPT_DOC_ROW(msg_pipeline_explain, job, "The job document.", .flags = OPT_REQUIRED),
+    OPT_END_ROW,
+};
+const struct opt msg_pipeline_preview_options[] = {
+    OPT_DOC_ROW(msg_pipeline_preview, job, "The job document.", .flags = OPT_REQUIRED),
+    OPT_I64_ROW(msg_pipeline_preview, stream, 0, 0, 1, "0 train, 1 validation."),
+    OPT_I64_ROW(msg_pipeline_preview, epoch, 0, 0, INT32_MAX, "Epoch, from 0."),
+    OPT_I64_ROW(msg_pipeline_preview, step, 0, 0, OPT_I64_MAX, "Step of the epoch where it begins, from 0."),
+    OPT_I64_ROW(msg_pipeline_preview, rows, 16, 1, 256, "Rows; fewer come at the end of the epoch."),
+    OPT_END_ROW,
+};
 const struct opt msg_reply_options[] = {
     DOC(msg_reply, result, "As the request says."),
     OPT_END_ROW,
@@ -76,7 +88,7 @@ const struct opt msg_event_options[] = {
     OPT_END_ROW,
 };
 const struct opt msg_child_start_options[] = {
-    STR_REQUIRED(msg_child_start, mode, "check, run or predict."),
+    STR_REQUIRED(msg_child_start, mode, "check, explain, preview, run or predict."),
     STR(msg_child_start, job, "Job."),
     I64(msg_child_start, worker, "Number of the worker, from 1."),
     STR(msg_child_start, address, "Data socket: the trainer binds it, workers connect."),

@@ -11,7 +11,8 @@ static int answer(const struct pipeline *pipeline, struct arena *arena, struct e
     return child_send(CHILD_FD, MSG_CHILD_RESULT, &result, NULL, err);
 }
 
-int checker_run(struct inputs *inputs, struct arena *arena, struct err *err)
+int checker_compile(struct inputs *inputs, struct arena *arena, struct pipeline **ret,
+                    struct err *err)
 {
     struct jail jail;
     int rc = jail_files(&jail, SANDBOX_PROFILE_CHECKER, inputs, err);
@@ -21,10 +22,13 @@ int checker_run(struct inputs *inputs, struct arena *arena, struct err *err)
     if (rc == 0) {
         rc = inputs_read(inputs, arena, err);
     }
+    return rc < 0 ? rc : pipeline_compile(&inputs->job, &inputs->store, arena, ret, err);
+}
+
+int checker_run(struct inputs *inputs, struct arena *arena, struct err *err)
+{
     struct pipeline *pipeline = NULL;
-    if (rc == 0) {
-        rc = pipeline_compile(&inputs->job, &inputs->store, arena, &pipeline, err);
-    }
+    int rc = checker_compile(inputs, arena, &pipeline, err);
     if (rc == 0) {
         rc = answer(pipeline, arena, err);
     }

@@ -9,6 +9,9 @@
 
 #include "workers/inputs.h"
 
+/* Goes into the sandbox and compiles what the job says; the caller destroys it. */
+int checker_compile(struct inputs *inputs, struct arena *arena, struct pipeline **ret,
+                    struct err *err);
 int checker_run(struct inputs *inputs, struct arena *arena, struct err *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "workers/preview.h"
 
 enum { START_TIMEOUT_MS = 30000 };
 
@@ -20,6 +21,11 @@ const struct opt inputs_settings_options[] = {
                  "Limits, Landlock and seccomp around everything that is parsed."),
     OPT_I64_ROW(inputs_settings, memory_bytes, 0, 0, OPT_I64_MAX,
                 "Address space that is allowed beside the slabs; 0 = no limit.", .unit = "bytes"),
+    OPT_I64_ROW(inputs_settings, stream, 0, 0, PIPELINE_STREAM_MAX_ - 1,
+                "Of a preview: 0 train, 1 validation."),
+    OPT_I64_ROW(inputs_settings, epoch, 0, 0, INT32_MAX, "Of a preview."),
+    OPT_I64_ROW(inputs_settings, step, 0, 0, OPT_I64_MAX, "Of a preview: where it begins."),
+    OPT_I64_ROW(inputs_settings, rows, 0, 0, PREVIEW_ROWS_MAX, "Of a preview."),
     OPT_END_ROW,
 };
 

@@ -19,6 +19,8 @@
 struct inputs_settings {
     bool sandbox;
     int64_t memory_bytes; /* address space; 0 = no limit */
+    int64_t stream;       /* of a preview: enum pipeline_stream, its place and number of rows */
+    int64_t epoch, step, rows;
 };
 
 struct inputs {

@@ -5,7 +5,9 @@
 
 #include "base/log.h"
 #include "workers/checker.h"
+#include "workers/explain.h"
 #include "workers/loop.h"
+#include "workers/preview.h"
 #include "workers/reference.h"
 
 /* ---- command line --------------------------------------------------------------------------- */
@@ -80,6 +82,8 @@ static const struct mode {
     int (*run)(struct inputs *inputs, struct arena *arena, struct err *err);
 } modes[] = {
     {"check", checker_run},
+    {"explain", explain_run},
+    {"preview", preview_run},
     {"run", loop_run},
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pipeline/explain.h"
 #include "pipeline/op.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/source.h"
@@ -53,6 +54,11 @@ static void put_field(struct doc *fields, struct arena *arena, const char *name,
     if (size > 0) {
         doc_set_int(doc_push(shape, arena), size);
     }
+}
+
+void pipeline_explain(const struct pipeline *pipeline, struct doc *map, struct arena *arena)
+{
+    pipeline_plan(pipeline, map, arena);
 }
 
 void pipeline_plan(const struct pipeline *pipeline, struct doc *map, struct arena *arena)

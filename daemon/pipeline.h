@@ -1,0 +1,18 @@
+/* pipeline - what a job's data half would do, asked without running the job: a sandboxed worker
+ * compiles it and answers; the daemon moves the bytes and looks into none.
+ *
+ * Owns:     an ask frees itself after its answer, when its worker is reaped.
+ * Threads:  the loop's.
+ * Errors:   answered, with the path into the job; ERR_TIMEOUT after check_seconds, ERR_BUSY over
+ * max_previews. Lifetime: the request's; pipeline_stop ends all.
+ */
+#ifndef DAEMON_PIPELINE_H
+#define DAEMON_PIPELINE_H
+
+#include "daemon/control.h"
+
+control_fn pipeline_on_explain, pipeline_on_preview;
+
+void pipeline_stop(struct daemon *daemon);
+
+#endif
