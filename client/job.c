@@ -77,6 +77,10 @@ int job_send(struct cli *cli, enum msg_id type, const struct doc **ret, struct e
         return rc;
     }
     struct msg_job_submit body = {.job = cli->job_file.doc, .from = job_model_from(&spec)};
+    if (body.from != NULL && strchr(body.from, '/') != NULL) { /* no name of a job has one */
+        return err_set_at(err, ERR_UNSUPPORTED, "model.from",
+                          "takes the id or the name of a job, not a file: '%s'", body.from);
+    }
     body.key = cli->options.key != NULL ? cli->options.key : new_key(&cli->arena);
     job_datasets(&spec, &cli->arena, &body.datasets);
     rc = cli_ask(cli, type, &body, ret, err);

@@ -119,7 +119,9 @@ int dataset_get(const struct daemon *daemon, const char *name, struct dataset **
     const char *near = err_nearest(name, names, n);
     int rc = err_set(err, ERR_NOT_FOUND, "no data set '%.64s'%s%s%s", name,
                      near != NULL ? "; the nearest is '" : "", near != NULL ? near : "",
-                     near != NULL ? "'" : "");
+                     near != NULL ? "'"
+                     : n > 0      ? "; `millrace dataset list` lists those that are there"
+                                  : "; `millrace dataset put NAME PATH` stores one");
     free(names);
     return rc;
 }
@@ -249,9 +251,8 @@ static int note_damage(struct verify_task *task, const struct doc *file, struct 
 {
     const char *id = doc_str(file, "id", "");
     doc_set_str(doc_push(task->damaged, &task->arena), &task->arena, doc_str(file, "path", ""));
-    return blob_is_id(id)
-               ? blob_put_aside(task->daemon->blobs_fd, task->daemon->state_fd, id, err)
-               : 0;
+    return blob_is_id(id) ? blob_put_aside(task->daemon->blobs_fd, task->daemon->state_fd, id, err)
+                          : 0;
 }
 
 static int run_verify(struct store_task *base, struct db *db, struct err *err)

@@ -189,6 +189,10 @@ START_TEST(changes_the_job)
     live_run(&live, &r, "submit", path, "--set", "model[3].a=1", NULL);
     ck_assert_msg(r.status == 2 && strstr(r.err.data, "no such place") != NULL, "%s", r.err.data);
     live_free(&r);
+    live_run(&live, &r, "submit", path, "--set", "model={\"from\": \"../x.keras\"}", NULL);
+    ck_assert_msg(r.status == 2 && strstr(r.err.data, "not a file: '../x.keras'") != NULL, "%s",
+                  r.err.data);
+    live_free(&r);
     live_run(&live, &r, "submit", path, "--set", "fit.epochs=5", NULL);
     ck_assert_msg(r.status == 5, "%s", r.err.data);
     live_free(&r);

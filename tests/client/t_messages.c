@@ -223,6 +223,28 @@ static void check_row(size_t i)
     live_free(&r);
 }
 
+/* What a newcomer meets first: the job's data set is not there yet. */
+START_TEST(says_how_to_store_a_data_set)
+{
+    static const char *const none[] = {"job.yaml:3: data.train.dataset", "no data set 'tiny'",
+                                       "`millrace dataset put NAME PATH` stores one"};
+    static const char *const other[] = {"no data set 'quite-another'", "`millrace dataset list`"};
+    char path[TEST_PATH];
+    struct live_result r;
+    live_daemon(&live, NULL);
+    write_job(NULL, NULL, path);
+    live_run(&live, &r, "check", path, NULL);
+    expect(&r, 3, none, 3, "none");
+    live_free(&r);
+    put_idx("tiny", "train", SAMPLES, SAMPLES, 1, 0);
+    put_idx("tiny", "test", SAMPLES, SAMPLES, 1, 0);
+    put("tiny");
+    live_run(&live, &r, "dataset", "show", "quite-another", NULL);
+    expect(&r, 3, other, 2, "another");
+    live_free(&r);
+}
+END_TEST
+
 START_TEST(names_what_is_wrong_in_a_job)
 {
     begin_with_tiny();
@@ -646,6 +668,7 @@ static Suite *make_suite(void)
     Suite *suite = suite_create("messages");
     TCase *tcase = tcase_create("messages");
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, says_how_to_store_a_data_set);
     tcase_add_test(tcase, names_what_is_wrong_in_a_job);
     tcase_add_test(tcase, runs_the_good_job);
     tcase_add_test(tcase, names_a_label_out_of_range);
