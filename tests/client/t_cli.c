@@ -1,6 +1,8 @@
 /* The command line itself: help for every row of the table, exit statuses, what is said about a
  * wrong word. */
+#include <pty.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -158,6 +160,55 @@ START_TEST(helps)
 }
 END_TEST
 
+/* On a terminal there are colours, unless something says no. */
+static const struct {
+    const char *no_color, *term, *option;
+    bool colored;
+} terminals[] = {
+    {NULL, "xterm", "--color=auto", true},   {"", "xterm", "--color=auto", true},
+    {"1", "xterm", "--color=auto", false},   {NULL, "dumb", "--color=auto", false},
+    {NULL, "xterm", "--color=never", false}, {"1", "dumb", "--color=always", true},
+};
+
+/* The program with a terminal as all of its three streams; its exit status. */
+static int run_on_terminal(size_t i, struct buf *out)
+{
+    char program[TEST_PATH];
+    char bytes[512];
+    int fd = -1, status = 0;
+    test_path(program, "%s/client/millrace", test_build_root());
+    pid_t pid = forkpty(&fd, NULL, NULL, NULL);
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        setenv("MILLRACE_SOCKET", live.run_dir, 1);
+        setenv("TERM", terminals[i].term, 1);
+        unsetenv("NO_COLOR");
+        if (terminals[i].no_color != NULL) {
+            setenv("NO_COLOR", terminals[i].no_color, 1);
+        }
+        execl(program, program, "list", terminals[i].option, (char *)NULL);
+        _exit(127);
+    }
+    for (ssize_t n = read(fd, bytes, sizeof(bytes)); n > 0; n = read(fd, bytes, sizeof(bytes))) {
+        buf_put(out, bytes, (size_t)n);
+    }
+    buf_puts(out, "");
+    close(fd);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+START_TEST(heeds_the_terminal)
+{
+    struct buf out = {0};
+    ck_assert_int_eq(run_on_terminal((size_t)_i, &out), 5);
+    ck_assert_msg(strstr(out.data, "no daemon at") != NULL, "%s", out.data);
+    ck_assert_msg((strchr(out.data, '\033') != NULL) == terminals[_i].colored, "%d: %s", _i,
+                  out.data);
+    buf_fini(&out);
+}
+END_TEST
+
 START_TEST(takes_options_anywhere)
 {
     struct live_result r;
@@ -241,6 +292,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tcase, says_what_is_wrong, 0, sizeof(wrong) / sizeof(wrong[0]));
     tcase_add_test(tcase, says_it_in_json);
     tcase_add_loop_test(tcase, helps, 0, cli_n_commands);
+    tcase_add_loop_test(tcase, heeds_the_terminal, 0, sizeof(terminals) / sizeof(terminals[0]));
     tcase_add_test(tcase, takes_options_anywhere);
     tcase_add_test(tcase, changes_the_job);
     tcase_add_test(tcase, works_without_a_daemon);
