@@ -9,4 +9,5 @@ DTYPE_ROW(I32,  "int32",   4)
 DTYPE_ROW(I64,  "int64",   8)
 DTYPE_ROW(F32,  "float32", 4)
 DTYPE_ROW(F64,  "float64", 8)
+DTYPE_ROW(STR,  "string",  sizeof(struct tensor_text))
 // clang-format on

@@ -36,6 +36,11 @@ struct tensor {
     void *data;
 };
 
+struct tensor_text { /* an element of DTYPE_STR; in one process only: a slab holds none */
+    const char *text; /* UTF-8, not terminated */
+    size_t n;
+};
+
 size_t dtype_bytes(enum dtype dtype);
 const char *dtype_name(enum dtype dtype); /* numpy's name: "uint8", "float32" */
 int dtype_find(const char *name);         /* enum dtype or ERR_UNKNOWN */

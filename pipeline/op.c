@@ -374,7 +374,8 @@ void op_to_floats(const struct tensor *in, int64_t n, float *out)
     case DTYPE_I64: CONVERT(int64_t);
     case DTYPE_F32: memcpy(out, in->data, (size_t)n * sizeof *out); break;
     case DTYPE_F64: CONVERT(double);
-    case DTYPE_MAX_: BUG("no element type");
+    case DTYPE_STR:
+    case DTYPE_MAX_: BUG("no numbers");
     }
 }
 

@@ -20,6 +20,23 @@ static const struct pipeline_manifest *find_manifest(const struct pipeline_store
     return NULL;
 }
 
+/* Texts are for what is done before a batch; shared memory has no place for them. */
+static int check_texts(const struct stream *stream, const char *name, struct err *err)
+{
+    for (int i = 0; i < stream->spec.n; i++) {
+        const struct element_field *field = &stream->spec.fields[i];
+        if (field->spec.dtype == DTYPE_STR) {
+            err_set(err, ERR_UNSUPPORTED,
+                    "field '%s' is text, which cannot go into a batch: leave it out (the source's "
+                    "option fields), or read it as kind: categorical",
+                    field->name);
+            err_prefix(err, "data.%s", name);
+            return ERR_UNSUPPORTED;
+        }
+    }
+    return 0;
+}
+
 static int compile_stream(struct pipeline *p, int which, const struct pipeline_store *store,
                           struct arena *arena, struct err *err)
 {
@@ -43,6 +60,7 @@ static int compile_stream(struct pipeline *p, int which, const struct pipeline_s
         return r;
     }
     r = stream_compile(&p->streams[which], p->leaves[which], &want, pool, err);
+    r = r < 0 ? r : check_texts(&p->streams[which], stream_names[which], err);
     p->has[which] = r == 0;
     return r;
 }

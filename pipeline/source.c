@@ -169,6 +169,16 @@ void source_set_xy(struct source *source, enum element_kind kind, const struct o
                 &(struct element_field){"y", ELEMENT_LABEL, {.dtype = DTYPE_I64}, false});
 }
 
+void source_name_numbers(struct source *source, int64_t n, struct arena *arena)
+{
+    const char **names = arena_array(arena, (size_t)n + 1, sizeof *names);
+    for (int64_t i = 0; i < n; i++) {
+        names[i] = arena_printf(arena, "%lld", (long long)i);
+    }
+    source->classes = names;
+    source->n_classes = n;
+}
+
 const char *source_basename(const char *path)
 {
     const char *slash = strrchr(path, '/');

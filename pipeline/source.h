@@ -101,6 +101,8 @@ static inline void source_put_xy(struct element *ret, int64_t sample, const stru
     ret->fields[0] = *x;
     ret->fields[1] = (struct tensor){.dtype = DTYPE_I64, .data = label};
 }
+/* Classes "0", "1", ... */
+void source_name_numbers(struct source *source, int64_t n, struct arena *arena);
 void source_reference(struct buf *out);
 
 #endif

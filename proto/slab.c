@@ -58,6 +58,9 @@ static int add_planned(struct slab_layout *layout, const struct doc *field, stru
     if (dtype < 0 || name == NULL) {
         return err_set(err, ERR_CORRUPT, "the plan has a field without a name or an element type");
     }
+    if (dtype == DTYPE_STR) {
+        return err_set(err, ERR_UNSUPPORTED, "field '%s' holds texts, which no batch does", name);
+    }
     int r = read_shape(doc_get(field, "shape"), &shape, err);
     return r < 0 ? r
                  : add_field(layout, arena_strdup(arena, name), arena_strdup(arena, doc_str(field, "kind", "numeric")),

@@ -205,12 +205,7 @@ static int open_idx(struct source *source, const struct source_store *store, str
     source_set_xy(source, idx->item.rank == 3 ? ELEMENT_IMAGE : ELEMENT_NUMERIC,
                   &(struct op_spec){.dtype = idx->pairs[0].images.dtype, .shape = idx->item},
                   false);
-    source->n_classes = find_classes(idx, arena, &source->top_class);
-    const char **names = arena_array(arena, (size_t)source->n_classes + 1, sizeof *names);
-    for (int64_t i = 0; i < source->n_classes; i++) {
-        names[i] = arena_printf(arena, "%lld", (long long)i);
-    }
-    source->classes = names;
+    source_name_numbers(source, find_classes(idx, arena, &source->top_class), arena);
     return 0;
 }
 

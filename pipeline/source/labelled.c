@@ -243,6 +243,8 @@ static int by_folders(struct labelled *k, int level, struct arena *arena, struct
             add(k, &files->items[i], label);
         }
     }
+    k->top_class = arena_printf(arena, "class %lld is the folder '%s'", (long long)k->n_classes - 1,
+                                k->n_classes > 0 ? k->classes[k->n_classes - 1] : "");
     return check_empty(k, counts, is_named, err);
 }
 
@@ -381,6 +383,7 @@ void labelled_declare(struct labelled *k, struct source *source)
     }
     source->classes = k->classes;
     source->n_classes = k->n_classes;
+    source->top_class = k->top_class;
     element_add(&source->spec,
                 &(struct element_field){
                     .name = "y",

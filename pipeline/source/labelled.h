@@ -60,6 +60,7 @@ struct labelled {
     int64_t n;
     const char **classes;
     int64_t n_classes;
+    const char *top_class; /* as struct source's */
     /* Of the last put. */
     int64_t label;
     float *vector;

@@ -76,6 +76,7 @@ static void store(const struct tensor *t, int64_t i, const struct doc *value)
         break;
     case DTYPE_F32: ((float *)t->data)[i] = (float)number_of(value); break;
     case DTYPE_F64: ((double *)t->data)[i] = number_of(value); break;
+    case DTYPE_STR:
     case DTYPE_MAX_: break;
     }
 }
@@ -92,6 +93,7 @@ static double load(const struct tensor *t, int64_t i)
     case DTYPE_I64: return (double)((const int64_t *)t->data)[i];
     case DTYPE_F32: return (double)((const float *)t->data)[i];
     case DTYPE_F64: return ((const double *)t->data)[i];
+    case DTYPE_STR:
     case DTYPE_MAX_: break;
     }
     return (double)NAN;

@@ -28,6 +28,7 @@ static hid_t type_of(enum dtype dtype)
     case DTYPE_I64: return H5T_STD_I64LE;
     case DTYPE_F32: return H5T_IEEE_F32LE;
     case DTYPE_F64: return H5T_IEEE_F64LE;
+    case DTYPE_STR:
     case DTYPE_MAX_: break;
     }
     BUG("dtype %d", (int)dtype);

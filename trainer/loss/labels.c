@@ -22,6 +22,7 @@ static int64_t int_at(enum dtype dtype, const void *labels, size_t i)
     case DTYPE_I64: return ((const int64_t *)labels)[i];
     case DTYPE_F32: return float_to_int((double)((const float *)labels)[i]);
     case DTYPE_F64: return float_to_int(((const double *)labels)[i]);
+    case DTYPE_STR:
     case DTYPE_MAX_:
     default: BUG("a label of type %d", (int)dtype);
     }

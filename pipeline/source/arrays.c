@@ -1,0 +1,348 @@
+/* arrays - NumPy's .npy and .npz: each array a field, each row a sample. */
+#include <string.h>
+
+#include "pipeline/format/npz.h"
+#include "pipeline/op.h"
+#include "pipeline/source/parts.h"
+#include "pipeline/source/record.h"
+
+extern const struct source_desc source_arrays;
+
+enum { ARRAYS_MAX = 256 };
+#define DEFLATED_MAX ((int64_t)1 << 30) /* bytes of arrays that are held in memory */
+
+struct array {
+    const char *path;
+    const struct npy *npy;
+};
+struct column { /* of a field */
+    const struct array *array;
+    size_t n;     /* numbers in a row */
+    void *raw;    /* a row as it lies in the file */
+    void *number; /* the same as the field has it, or NULL */
+};
+struct arrays {
+    const struct doc *fields;
+    struct source_store store;
+    struct parts parts;
+    struct npz *npz; /* one a part */
+    struct npy *npy; /* the same */
+    struct array arrays[ARRAYS_MAX];
+    const char *names[ARRAYS_MAX];
+    size_t n;
+    struct column columns[ELEMENT_FIELDS_MAX];
+};
+static const struct opt options[] = {
+    RECORD_FIELDS_ROW(arrays, "arrays"),
+    OPT_END_ROW,
+};
+static const char *const endings[] = {".npy", ".npz", NULL};
+
+static bool claims(const struct doc *files)
+{
+    return parts_claim(files, endings);
+}
+
+static int add(struct arrays *k, const char *name, const char *path, const struct npy *npy,
+               struct err *err)
+{
+    for (size_t i = 0; i < k->n; i++) {
+        if (strcmp(k->names[i], name) == 0) {
+            return err_set(err, ERR_SCHEMA, "'%s' and '%s' both hold an array '%.64s'%s",
+                           k->arrays[i].path, path, name,
+                           k->store.split == NULL ? "; name a split" : "");
+        }
+    }
+    if (k->n == ARRAYS_MAX) {
+        return err_set(err, ERR_LIMIT, "data set '%s' has more than %d arrays", k->store.dataset,
+                       ARRAYS_MAX);
+    }
+    if (npy->shape.rank == 0) {
+        return err_set(err, ERR_SCHEMA, "'%s' holds one number, no rows of samples", path);
+    }
+    k->names[k->n] = name;
+    k->arrays[k->n++] = (struct array){.path = path, .npy = npy};
+    return 0;
+}
+
+/* The split may be the file's or, as in mnist.npz, the array's (x_train). */
+static int add_npz(struct arrays *k, int part, bool is_in_split, struct arena *arena,
+                   struct err *err)
+{
+    struct npz *npz = &k->npz[part];
+    int r = npz_open(npz, &k->parts.v[part].in, DEFLATED_MAX, err);
+    for (size_t i = 0; i < npz->n && r == 0; i++) {
+        const char *name = npz->arrays[i].name;
+        if (is_in_split || parts_in_split(name, k->store.split, arena, &name)) {
+            r = add(k, name, k->parts.v[part].path, &npz->arrays[i].npy, err);
+        }
+    }
+    return r;
+}
+
+static int find_arrays(struct arrays *k, struct arena *arena, struct err *err)
+{
+    static const char *const npz[] = {".npz", NULL};
+    struct source_store *all = ARENA_NEW(arena, struct source_store);
+    *all = k->store;
+    all->split = NULL;
+    int r = parts_find(&k->parts, all, endings, arena, err);
+    k->npz = arena_array(arena, (size_t)k->parts.n + 1, sizeof *k->npz);
+    k->npy = arena_array(arena, (size_t)k->parts.n + 1, sizeof *k->npy);
+    for (int i = 0; i < k->parts.n && r == 0; i++) {
+        struct part *part = &k->parts.v[i];
+        const char *name;
+        const bool is_npz = parts_ends(part->path, npz);
+        const bool is_in_split = parts_in_split(part->path, k->store.split, arena, &name);
+        if (!is_npz && !is_in_split) {
+            continue;
+        }
+        r = parts_open(&k->parts, i, err);
+        if (r == 0 && is_npz) {
+            r = add_npz(k, i, is_in_split, arena, err);
+        } else if (r == 0) {
+            r = npy_open(&k->npy[i], &part->in, err);
+            r = r < 0 ? r : add(k, name, part->path, &k->npy[i], err);
+        }
+    }
+    if (r == 0 && k->n == 0) {
+        r = err_set_at(err, ERR_MISSING, "split",
+                       "data set '%s' has no array of split '%s' (%s/x.npy, x_%s.npy, or x_%s in a "
+                       ".npz)",
+                       k->store.dataset, k->store.split, k->store.split, k->store.split,
+                       k->store.split);
+    }
+    return r;
+}
+
+static int check_rows(const struct record *record, struct arrays *k, struct source *source,
+                      struct err *err)
+{
+    const struct array *first = k->columns[0].array;
+    source->samples = first->npy->n_rows;
+    for (int i = 1; i < record->n; i++) {
+        const struct array *array = k->columns[i].array;
+        if (array->npy->n_rows != first->npy->n_rows) {
+            return err_set(
+                err, ERR_SCHEMA, "array '%s' of data set '%s' has %lld rows, '%s' has %lld%s",
+                record->fields[0].from.v[0], k->store.dataset, (long long)first->npy->n_rows,
+                record->fields[i].from.v[0], (long long)array->npy->n_rows,
+                k->store.split == NULL ? "; name a split, or choose fields" : "");
+        }
+    }
+    return 0;
+}
+
+static enum element_kind kind_of(const struct record_field *field, const struct op_spec *spec)
+{
+    const int rank = spec->shape.rank;
+    const int64_t channels = rank == 3 ? spec->shape.d[2] : 0;
+    if (field->kind != RECORD_KIND_AUTO) {
+        return (enum element_kind)field->kind;
+    }
+    if (strcmp(field->name, "y") == 0) {
+        return ELEMENT_LABEL;
+    }
+    return channels == 1 || channels == 3 || channels == 4 ? ELEMENT_IMAGE : ELEMENT_NUMERIC;
+}
+
+/* The shape of a row, or the one that is given if it has as many numbers. */
+static int find_shape(const struct record_field *field, const struct record_names *names,
+                      const struct npy *npy, struct op_spec *ret, struct err *err)
+{
+    char have[96], want[96];
+    int64_t n = 0, given = 0;
+    ret->shape.rank = npy->shape.rank - 1;
+    memcpy(ret->shape.d, npy->shape.d + 1, (size_t)ret->shape.rank * sizeof *ret->shape.d);
+    if (!field->has_shape) {
+        if (field->kind == ELEMENT_IMAGE && ret->shape.rank == 2) {
+            ret->shape.d[ret->shape.rank++] = 1;
+        }
+        return 0;
+    }
+    if (shape_count(&ret->shape, &n) < 0 || shape_count(&field->shape, &given) < 0 || n != given) {
+        shape_format(&ret->shape, have, sizeof have);
+        shape_format(&field->shape, want, sizeof want);
+        return record_fail(names, field, "shape", ERR_SHAPE, err,
+                           "%s has other than as many numbers as %s, the rows of '%s'", want, have,
+                           field->from.v[0]);
+    }
+    ret->shape = field->shape;
+    return 0;
+}
+
+/* Whole numbers without dimensions are labels, in int64 as everywhere. */
+static enum dtype dtype_of(const struct record_field *field, const struct npy *npy,
+                           const struct op_spec *spec, enum element_kind kind)
+{
+    const bool is_whole = npy->dtype != DTYPE_F32 && npy->dtype != DTYPE_F64;
+    if (field->dtype != RECORD_DTYPE_AUTO) {
+        return (enum dtype)field->dtype;
+    }
+    return kind == ELEMENT_LABEL && is_whole && spec->shape.rank == 0 ? DTYPE_I64 : npy->dtype;
+}
+
+static int make_column(const struct record_field *field, const struct record_names *names,
+                       struct arrays *k, struct column *ret, struct element_field *spec,
+                       struct arena *arena, struct err *err)
+{
+    const struct array *array = &k->arrays[record_find(names, field->from.v[0])];
+    const struct npy *npy = array->npy;
+    size_t bytes = 0;
+    *ret = (struct column){.array = array};
+    *spec = (struct element_field){.name = field->name};
+    if (field->from.n != 1) {
+        return record_fail(names, field, "from", ERR_INVALID, err, "takes one array, not %zu",
+                           field->from.n);
+    }
+    int r = find_shape(field, names, npy, &spec->spec, err);
+    if (r < 0) {
+        return r;
+    }
+    spec->kind = kind_of(field, &spec->spec);
+    spec->spec.dtype = dtype_of(field, npy, &spec->spec, spec->kind);
+    if (spec->spec.dtype != npy->dtype && spec->spec.dtype != DTYPE_F32 &&
+        (spec->spec.dtype != DTYPE_I64 || npy->dtype == DTYPE_F32 || npy->dtype == DTYPE_F64)) {
+        return record_fail(names, field, "dtype", ERR_UNSUPPORTED, err,
+                           "'%s' holds %s, which is given as such, as float32 or, whole numbers, "
+                           "as int64",
+                           field->from.v[0], dtype_name(npy->dtype));
+    }
+    if (shape_bytes(&spec->spec.shape, DTYPE_I64, &bytes) < 0 || bytes > (size_t)1 << 30) {
+        return err_set(err, ERR_LIMIT, "a row of array '%s' is too large", field->from.v[0]);
+    }
+    ret->n = bytes / sizeof(int64_t);
+    ret->raw = arena_alloc(arena, bytes + 1);
+    ret->number = spec->spec.dtype != npy->dtype ? arena_alloc(arena, bytes + 1) : NULL;
+    return 0;
+}
+
+static int64_t whole_at(const struct npy *npy, const void *p, size_t i)
+{
+    switch ((int)npy->dtype) {
+    case DTYPE_BOOL:
+    case DTYPE_U8: return ((const uint8_t *)p)[i];
+    case DTYPE_I8: return ((const int8_t *)p)[i];
+    case DTYPE_U16: return ((const uint16_t *)p)[i];
+    case DTYPE_I16: return ((const int16_t *)p)[i];
+    case DTYPE_I32: return ((const int32_t *)p)[i];
+    default: return ((const int64_t *)p)[i];
+    }
+}
+
+static int read_column(const struct column *column, const struct op_spec *spec, int64_t row,
+                       struct tensor *ret, struct err *err)
+{
+    const struct npy *npy = column->array->npy;
+    const size_t n = column->n;
+    *ret = (struct tensor){.dtype = npy->dtype, .shape = spec->shape, .data = column->raw};
+    int r = npy_read(npy, row, 1, false, column->raw, err);
+    if (r < 0 || column->number == NULL) {
+        return r;
+    }
+    if (spec->dtype == DTYPE_F32) {
+        op_to_floats(ret, (int64_t)n, column->number);
+    }
+    for (size_t i = 0; i < n && spec->dtype == DTYPE_I64; i++) {
+        ((int64_t *)column->number)[i] = whole_at(npy, column->raw, i);
+    }
+    ret->dtype = spec->dtype;
+    ret->data = column->number;
+    return 0;
+}
+
+/* Labels that are whole numbers from 0 on are classes. */
+static int find_classes(struct source *source, struct arrays *k, struct arena *arena,
+                        struct err *err)
+{
+    const int y = element_find(&source->spec, "y");
+    int64_t most = -1, row = 0;
+    if (y < 0 || source->spec.fields[y].spec.dtype != DTYPE_I64 ||
+        source->spec.fields[y].spec.shape.rank != 0) {
+        return 0;
+    }
+    for (int64_t i = 0; i < source->samples; i++) {
+        struct tensor label;
+        int r = read_column(&k->columns[y], &source->spec.fields[y].spec, i, &label, err);
+        if (r < 0) {
+            return r;
+        }
+        const int64_t at = *(const int64_t *)label.data;
+        if (at < 0 || at >= SOURCE_CLASSES_MAX) {
+            return 0;
+        }
+        row = at > most ? i : row;
+        most = at > most ? at : most;
+    }
+    source->top_class = arena_printf(arena, "row %lld of '%s' has label %lld", (long long)row,
+                                     k->columns[y].array->path, (long long)most);
+    source_name_numbers(source, most + 1, arena);
+    return 0;
+}
+
+static int open_arrays(struct source *source, const struct source_store *store, struct arena *arena,
+                       struct err *err)
+{
+    struct arrays *k = source->ctx;
+    struct record record;
+    k->store = *store;
+    int r = find_arrays(k, arena, err);
+    if (r < 0) {
+        return r;
+    }
+    const struct record_names names = {.kind = "arrays", .what = "array", .v = k->names, .n = k->n};
+    r = record_read(&record, k->fields, &names, arena, err);
+    for (int i = 0; i < record.n && r == 0; i++) {
+        struct element_field field;
+        r = make_column(&record.fields[i], &names, k, &k->columns[i], &field, arena, err);
+        if (r == 0) {
+            element_add(&source->spec, &field);
+        }
+    }
+    r = r < 0 ? r : check_rows(&record, k, source, err);
+    return r < 0 ? r : find_classes(source, k, arena, err);
+}
+
+static void close_arrays(struct source *source)
+{
+    struct arrays *k = source->ctx;
+    for (int i = 0; i < k->parts.n && k->npz != NULL; i++) {
+        npz_close(&k->npz[i]);
+    }
+    parts_close(&k->parts);
+}
+
+static int read_arrays(struct source *source, const struct stage_place *place,
+                       const struct source_call *call, struct element *ret, struct err *err)
+{
+    (void)call;
+    struct arrays *k = source->ctx;
+    int r = 0;
+    ret->sample = place->position;
+    for (int i = 0; i < source->spec.n && r == 0; i++) {
+        r = read_column(&k->columns[i], &source->spec.fields[i].spec, place->position,
+                        &ret->fields[i], err);
+    }
+    return r;
+}
+
+static const char *path_arrays(const struct source *source, int64_t sample)
+{
+    (void)sample;
+    const struct arrays *k = source->ctx;
+    return k->columns[0].array->path;
+}
+
+const struct source_desc source_arrays = {
+    .name = "arrays",
+    .summary = "NumPy's files: `x.npy` beside `y.npy`, or the arrays of `.npz` files; each array "
+               "is a field, each row of it a sample. A split is a folder (`train/x.npy`) or a word "
+               "in the name (`x_train.npy`, `x_train` in a `.npz`).",
+    .options = options,
+    .ctx_size = sizeof(struct arrays),
+    .claims = claims,
+    .open = open_arrays,
+    .close = close_arrays,
+    .read = read_arrays,
+    .path = path_arrays,
+};
