@@ -60,4 +60,9 @@ static inline int blas_part(int n, int p, int parts)
     return (int)((ptrdiff_t)n * p / parts);
 }
 
+/* What the tables of backends take from an instruction set's kernels. */
+#define BLAS_VECTOR_ROWS(isa)                                                 \
+    .pool = &fast_pool_##isa, .act = &fast_act_##isa, .vec = &fast_vec_##isa, \
+    .norm = &fast_norm_##isa, .optim = &fast_optim_##isa
+
 #endif

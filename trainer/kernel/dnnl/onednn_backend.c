@@ -54,11 +54,7 @@ const struct kernel_conv_ops onednn_conv = {
         .summary = "oneDNN for the convolutions it is faster at, blas for the rest", \
         .conv = &onednn_conv,                                                        \
         .dense = &blas_dense,                                                        \
-        .pool = &fast_pool_##isa,                                                    \
-        .act = &fast_act_##isa,                                                      \
-        .vec = &fast_vec_##isa,                                                      \
-        .norm = &fast_norm_##isa,                                                    \
-        .optim = &fast_optim_##isa,                                                  \
+        BLAS_VECTOR_ROWS(isa),                                                       \
     };
 ONEDNN_BACKEND(base)
 #ifdef KERNEL_X86
