@@ -43,6 +43,32 @@ int op_colour_check_range(const struct opt_floats *range, struct err *err)
                                                   "its first value is not below its second");
 }
 
+static int init_factor(struct op_colour_factor *k, double low, struct err *err)
+{
+    const struct op_bounds bounds = {low, 1, false, false};
+    int r = op_factor(&k->factor, "factor", &bounds, k->range, err);
+    return r < 0 ? r : op_colour_check_range(&k->value_range, err);
+}
+
+int op_colour_init_signed(void *ctx, struct arena *arena, struct err *err)
+{
+    (void)arena;
+    return init_factor(ctx, -1, err);
+}
+
+int op_colour_init_unsigned(void *ctx, struct arena *arena, struct err *err)
+{
+    (void)arena;
+    return init_factor(ctx, 0, err);
+}
+
+void op_colour_draw(const void *ctx, const struct op_spec *in, struct rng *rng, float *drawn)
+{
+    const struct op_colour_factor *k = ctx;
+    (void)in;
+    drawn[0] = rng_range(rng, k->range[0], k->range[1]);
+}
+
 int64_t op_colour_begin(const struct tensor *in, struct tensor *out)
 {
     const int64_t n = in->shape.d[0] * in->shape.d[1] * in->shape.d[2];

@@ -3,35 +3,16 @@
 
 extern const struct op_desc op_random_hue;
 
-struct random_hue {
-    struct opt_floats factor;
-    float range[2];
-    OP_COLOUR_RANGE_FIELD;
-};
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_hue, factor, NULL, 1, 2, 0, 0,
-                   "Half turns of the hue: a number f is 0..f, or a pair; either way round.",
-                   .flags = OPT_REQUIRED),
-    OP_COLOUR_RANGE_ROW(random_hue),
+    OP_COLOUR_FACTOR_ROWS(
+        "Half turns of the hue: a number f is 0..f, or a pair; either way round."),
     OPT_END_ROW,
 };
 static const struct op_param params[] = {{"factor", 1}, {NULL, 0}};
 
-static int init(void *ctx, struct arena *arena, struct err *err)
-{
-    struct random_hue *k = ctx;
-    (void)arena;
-    static const struct op_bounds bounds = {0, 1, false, false};
-    int r = op_factor(&k->factor, "factor", &bounds, k->range, err);
-    if (r < 0) {
-        return r;
-    }
-    return op_colour_check_range(&k->value_range, err);
-}
-
 static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, float *drawn)
 {
-    const struct random_hue *k = ctx;
+    const struct op_colour_factor *k = ctx;
     (void)in;
     const float sign = rng_f32(rng) > 0.5f ? -1.0f : 1.0f;
     drawn[0] = sign * rng_range(rng, k->range[0], k->range[1]) * 0.5f;
@@ -41,7 +22,7 @@ static int run(const void *ctx, const float *drawn, const struct op_key *key,
                const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
                struct err *err)
 {
-    const struct random_hue *k = ctx;
+    const struct op_colour_factor *k = ctx;
     (void)key, (void)scratch, (void)err;
     const int64_t n = op_colour_begin(in, out);
     const float low = (float)k->value_range.v[0], span = (float)k->value_range.v[1] - low;
@@ -64,10 +45,10 @@ const struct op_desc op_random_hue = {
     .name = "RandomHue",
     .summary = "Turns the hue of all of a picture.",
     .options = options,
-    .ctx_size = sizeof(struct random_hue),
+    .ctx_size = sizeof(struct op_colour_factor),
     .flags = OP_RANDOM,
     .params = params,
-    .init = init,
+    .init = op_colour_init_unsigned,
     .check = op_colour_check_rgb,
     .draw = draw,
     .run = run,

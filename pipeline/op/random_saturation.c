@@ -3,35 +3,15 @@
 
 extern const struct op_desc op_random_saturation;
 
-struct random_saturation {
-    struct opt_floats factor;
-    float range[2];
-    OP_COLOUR_RANGE_FIELD;
-};
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_saturation, factor, NULL, 1, 2, 0, 0,
-                   "0 grey, 0.5 as it is, 1 full colour: a number f is -f..f, or a pair.",
-                   .flags = OPT_REQUIRED),
-    OP_COLOUR_RANGE_ROW(random_saturation),
+    OP_COLOUR_FACTOR_ROWS("0 grey, 0.5 as it is, 1 full colour: a number f is -f..f, or a pair."),
     OPT_END_ROW,
 };
 static const struct op_param params[] = {{"factor", 1}, {NULL, 0}};
 
-static int init(void *ctx, struct arena *arena, struct err *err)
-{
-    struct random_saturation *k = ctx;
-    (void)arena;
-    static const struct op_bounds bounds = {-1, 1, false, false};
-    int r = op_factor(&k->factor, "factor", &bounds, k->range, err);
-    if (r < 0) {
-        return r;
-    }
-    return op_colour_check_range(&k->value_range, err);
-}
-
 static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, float *drawn)
 {
-    const struct random_saturation *k = ctx;
+    const struct op_colour_factor *k = ctx;
     (void)in;
     const float u = rng_range(rng, k->range[0], k->range[1]);
     drawn[0] = u / (1 - u + 1e-7f);
@@ -41,7 +21,7 @@ static int run(const void *ctx, const float *drawn, const struct op_key *key,
                const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
                struct err *err)
 {
-    const struct random_saturation *k = ctx;
+    const struct op_colour_factor *k = ctx;
     (void)key, (void)scratch, (void)err;
     const int64_t n = op_colour_begin(in, out);
     const float low = (float)k->value_range.v[0], high = (float)k->value_range.v[1];
@@ -59,10 +39,10 @@ const struct op_desc op_random_saturation = {
     .name = "RandomSaturation",
     .summary = "Multiplies the saturation of all of a picture.",
     .options = options,
-    .ctx_size = sizeof(struct random_saturation),
+    .ctx_size = sizeof(struct op_colour_factor),
     .flags = OP_RANDOM,
     .params = params,
-    .init = init,
+    .init = op_colour_init_signed,
     .check = op_colour_check_rgb_float,
     .draw = draw,
     .run = run,

@@ -5,44 +5,17 @@
 
 extern const struct op_desc op_random_sharpness;
 
-struct random_sharpness {
-    struct opt_floats factor;
-    float range[2];
-    OP_COLOUR_RANGE_FIELD;
-};
 static const struct opt options[] = {
-    OPT_FLOATS_ROW(random_sharpness, factor, NULL, 1, 2, 0, 0,
-                   "0 smooth, 0.5 as it is, 1 sharp: a number f is 0..f, or a pair.",
-                   .flags = OPT_REQUIRED),
-    OP_COLOUR_RANGE_ROW(random_sharpness),
+    OP_COLOUR_FACTOR_ROWS("0 smooth, 0.5 as it is, 1 sharp: a number f is 0..f, or a pair."),
     OPT_END_ROW,
 };
 static const struct op_param params[] = {{"factor", 1}, {NULL, 0}};
-
-static int init(void *ctx, struct arena *arena, struct err *err)
-{
-    struct random_sharpness *k = ctx;
-    (void)arena;
-    static const struct op_bounds bounds = {0, 1, false, false};
-    int r = op_factor(&k->factor, "factor", &bounds, k->range, err);
-    if (r < 0) {
-        return r;
-    }
-    return op_colour_check_range(&k->value_range, err);
-}
-
-static void draw(const void *ctx, const struct op_spec *in, struct rng *rng, float *drawn)
-{
-    const struct random_sharpness *k = ctx;
-    (void)in;
-    drawn[0] = rng_range(rng, k->range[0], k->range[1]);
-}
 
 static int run(const void *ctx, const float *drawn, const struct op_key *key,
                const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
                struct err *err)
 {
-    const struct random_sharpness *k = ctx;
+    const struct op_colour_factor *k = ctx;
     (void)key, (void)err;
     const int64_t n = op_colour_begin(in, out), height = in->shape.d[0], width = in->shape.d[1],
                   channels = in->shape.d[2];
@@ -71,11 +44,11 @@ const struct op_desc op_random_sharpness = {
     .name = "RandomSharpness",
     .summary = "Moves each pixel towards the mean of its neighbours or away from it.",
     .options = options,
-    .ctx_size = sizeof(struct random_sharpness),
+    .ctx_size = sizeof(struct op_colour_factor),
     .flags = OP_RANDOM,
     .params = params,
-    .init = init,
+    .init = op_colour_init_unsigned,
     .check = op_colour_check,
-    .draw = draw,
+    .draw = op_colour_draw,
     .run = run,
 };
