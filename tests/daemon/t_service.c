@@ -213,10 +213,17 @@ START_TEST(units)
     test_dir_make(dir);
     /* The program is not installed where the unit looks for it. */
     ck_assert_int_eq(run(&out,
-                         "sed 's|^ExecStart=[^ ]*|ExecStart=%s/daemon/millraced|; "
-                         "/^Documentation/d' %s/systemd/millraced.service > %s/millraced.service",
+                         "sed 's|^ExecStart=[^ ]*|ExecStart=%s/daemon/millraced|' "
+                         "%s/systemd/millraced.service > %s/millraced.service",
                          test_build_root(), root, dir),
                      0);
+    /* systemd-analyze looks for pages of man only, not whether a file is there: that it is
+     * installed. */
+    ck_assert_msg(run(&out,
+                      "page=$(sed -n 's|^Documentation=file:///usr/||p' %s/millraced.service) && "
+                      "meson introspect --installed %s 2>&1 | grep -F \"/${page:?}\\\"\"",
+                      dir, test_build_root()) == 0,
+                  "%s", out.data);
     ck_assert_msg(run(&out, "systemd-analyze verify %s/millraced.service 2>&1", dir) == 0, "%s",
                   out.data);
     ck_assert_str_eq(out.data, "");
