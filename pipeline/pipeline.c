@@ -28,7 +28,7 @@ static int check_texts(const struct stream *stream, const char *name, struct err
         if (field->spec.dtype == DTYPE_STR) {
             err_set(err, ERR_UNSUPPORTED,
                     "field '%s' is text, which cannot go into a batch: leave it out (the source's "
-                    "option fields), or read it as kind: categorical",
+                    "option fields), or read it as kind: categorical or image",
                     field->name);
             err_prefix(err, "data.%s", name);
             return ERR_UNSUPPORTED;

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "pipeline/format/unpack.h"
+
 bool parts_ends(const char *path, const char *const *endings)
 {
     const size_t n = strlen(path);
@@ -91,13 +93,20 @@ static int none(const struct parts *parts, const char *const *endings, struct er
 int parts_find(struct parts *parts, const struct source_store *store, const char *const *endings,
                struct arena *arena, struct err *err)
 {
+    return parts_find_by(parts, store, endings, NULL, arena, err);
+}
+
+int parts_find_by(struct parts *parts, const struct source_store *store, const char *const *endings,
+                  bool (*takes)(const char *path), struct arena *arena, struct err *err)
+{
     int64_t bytes = 0;
     *parts = (struct parts){.store = store};
     parts->v = arena_array(arena, store->files->n + 1, sizeof *parts->v);
     for (size_t i = 0; i < store->files->n; i++) {
         const struct doc *file = &store->files->items[i];
         const char *path = doc_str(file, "path", ""), *stem;
-        if (source_basename(path)[0] == '.' || !parts_ends(path, endings) ||
+        const bool is_one = parts_ends(path, endings) || (takes != NULL && takes(path));
+        if (source_basename(path)[0] == '.' || !is_one ||
             !parts_in_split(path, store->split, arena, &stem)) {
             continue;
         }
@@ -127,6 +136,7 @@ void parts_close(struct parts *parts)
 {
     for (int i = 0; i < parts->n; i++) {
         close_part(&parts->v[i]);
+        buf_fini(&parts->v[i].unpacked);
     }
     parts->n = 0;
 }
@@ -150,6 +160,34 @@ static int map_part(struct part *part, struct err *err)
     return 0;
 }
 
+static bool is_packed(const char *path)
+{
+    static const char *const packed[] = {".gz", ".tgz", ".zst", NULL};
+    return parts_ends(path, packed);
+}
+
+static int unpack(struct parts *parts, struct part *part, struct err *err)
+{
+    enum unpack_kind kind;
+    const int64_t left = PARTS_UNPACKED_MAX - parts->unpacked_bytes;
+    int r = unpack_kind(&part->in, false, &kind, err);
+    if (r == 0 && kind == UNPACK_NONE) {
+        r = input_fail(&part->in, 0, ERR_BAD_MAGIC, err, "is neither gzip nor Zstandard");
+    }
+    r = r < 0 ? r : unpack_to_buf(&part->in, kind, left, &part->unpacked, err);
+    close(part->fd);
+    part->fd = -1;
+    parts->unpacked_bytes += (int64_t)part->unpacked.size;
+    input_memory(&part->in, part->unpacked.data != NULL ? part->unpacked.data : "",
+                 part->unpacked.size, part->path);
+    return r == ERR_LIMIT
+               ? err_set(err, ERR_LIMIT,
+                         "'%s' of data set '%s' unpacks to too much: packed files are "
+                         "held in memory, %lld MiB together at most; unpack them",
+                         part->path, parts->store->dataset, (long long)(PARTS_UNPACKED_MAX >> 20))
+               : r;
+}
+
 static int open_part(struct parts *parts, struct part *part, struct err *err)
 {
     int r = source_open_blob(parts->store, part->file, &part->fd, err);
@@ -158,7 +196,9 @@ static int open_part(struct parts *parts, struct part *part, struct err *err)
         r = err_set(err, ERR_CORRUPT, "'%s' has %lld bytes, the manifest says %lld", part->path,
                     (long long)part->in.size, (long long)part->bytes);
     }
-    return r == 0 && parts->is_mapped && part->in.size > 0 ? map_part(part, err) : r;
+    r = r == 0 && is_packed(part->path) ? unpack(parts, part, err) : r;
+    return r == 0 && parts->is_mapped && part->in.size > 0 && part->fd >= 0 ? map_part(part, err)
+                                                                            : r;
 }
 
 int parts_open(struct parts *parts, int part, struct err *err)
@@ -176,7 +216,7 @@ int parts_open(struct parts *parts, int part, struct err *err)
 int parts_switch(struct parts *parts, int part, struct err *err)
 {
     struct part *wanted = &parts->v[part];
-    if (wanted->map != NULL || wanted->fd >= 0) {
+    if (wanted->map != NULL || wanted->fd >= 0 || wanted->unpacked.data != NULL) {
         return 0;
     }
     for (int i = 0; i < parts->n && !parts->is_mapped; i++) {

@@ -9,11 +9,13 @@
 #ifndef PIPELINE_SOURCE_PARTS_H
 #define PIPELINE_SOURCE_PARTS_H
 
+#include "base/buf.h"
 #include "pipeline/format/input.h"
 #include "pipeline/source.h"
 
 enum { PARTS_OPEN_MAX = 48 };
-#define PARTS_MAP_MAX ((int64_t)512 << 20) /* bytes of a data set that are mapped whole */
+#define PARTS_MAP_MAX      ((int64_t)512 << 20) /* bytes of a data set that are mapped whole */
+#define PARTS_UNPACKED_MAX ((int64_t)512 << 20) /* of packed files, together */
 
 struct part {
     const struct doc *file;
@@ -23,20 +25,26 @@ struct part {
     int fd;
     void *map;
     size_t map_bytes;
+    struct buf unpacked; /* of a packed file */
     struct input in;
 };
 struct parts {
     const struct source_store *store;
     struct part *v;
     int n;
+    int64_t unpacked_bytes;
     bool is_mapped;
 };
 
 /* The files with one of the endings (".csv", NULL at the end) that belong to the split. */
 int parts_find(struct parts *parts, const struct source_store *store, const char *const *endings,
                struct arena *arena, struct err *err);
+/* Those whose path `takes` says yes to as well. */
+int parts_find_by(struct parts *parts, const struct source_store *store, const char *const *endings,
+                  bool (*takes)(const char *path), struct arena *arena, struct err *err);
 void parts_close(struct parts *parts);
-/* Opens one for good: its input stays. */
+/* Opens one for good: its input stays. A packed file (gzip, Zstandard) is unpacked into memory,
+ * here and in parts_switch, and stays too. */
 int parts_open(struct parts *parts, int part, struct err *err);
 /* Opens one in the place of those that parts_switch opened before. */
 int parts_switch(struct parts *parts, int part, struct err *err);

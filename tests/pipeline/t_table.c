@@ -1,0 +1,593 @@
+/* Sources of records: csv, jsonl, tfrecord, webdataset. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "pipeline/format/crc32c.h"
+#include "pipeline/source.h"
+#include "tests/pipeline/fixture.h"
+
+static struct fixture f;
+
+static void setup(void)
+{
+    fixture_init(&f);
+}
+
+static void teardown(void)
+{
+    fixture_fini(&f);
+}
+
+static void read_shared(const char *shared, struct buf *ret)
+{
+    char path[TEST_PATH];
+    test_path(path, "%s/%s", test_shared(), shared);
+    ck_assert_int_eq(file_read(AT_FDCWD, path, 64 << 20, ret, NULL), 0);
+}
+
+static void add_text(const char *path, const char *text)
+{
+    fixture_add(&f, "d", path, text, strlen(text));
+}
+
+static void put_number(struct buf *out, uint64_t value, int bytes)
+{
+    for (int i = 0; i < bytes; i++) {
+        const unsigned char byte = (unsigned char)(value >> (8 * i));
+        buf_put(out, &byte, 1);
+    }
+}
+
+/* ---- TFRecord ---- */
+
+static void put_field(struct buf *out, int number, const void *data, size_t size)
+{
+    const unsigned char head = (unsigned char)(number << 3 | 2);
+    buf_put(out, &head, 1);
+    for (uint64_t n = size; n > 0 || size == 0; n >>= 7) {
+        const unsigned char byte = (unsigned char)((n & 127) | (n > 127 ? 128 : 0));
+        buf_put(out, &byte, 1);
+        if (n <= 127) {
+            break;
+        }
+    }
+    buf_put(out, data, size);
+}
+
+/* {name: list}; which: 1 bytes, 2 floats, 3 whole numbers. */
+static void put_feature(struct buf *out, const char *name, int which, const void *data, size_t size)
+{
+    struct buf list = {0}, feature = {0}, entry = {0};
+    put_field(&list, 1, data, size);
+    put_field(&feature, which, list.data, list.size);
+    put_field(&entry, 1, name, strlen(name));
+    put_field(&entry, 2, feature.data, feature.size);
+    put_field(out, 1, entry.data, entry.size);
+    buf_fini(&list);
+    buf_fini(&feature);
+    buf_fini(&entry);
+}
+
+static uint32_t masked(const void *data, size_t n)
+{
+    const uint32_t crc = crc32c(0, data, n);
+    return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
+}
+
+static void put_record(struct buf *out, const struct buf *features)
+{
+    struct buf example = {0};
+    put_field(&example, 1, features->data, features->size);
+    const size_t at = out->size;
+    put_number(out, example.size, 8);
+    put_number(out, masked(out->data + at, 8), 4);
+    buf_put(out, example.data, example.size);
+    put_number(out, masked(example.data, example.size), 4);
+    buf_fini(&example);
+}
+
+/* Records {image, raw, ratio: [1 .. 2] floats, label: i}. */
+static void add_records(const char *path, int first, int n, bool is_ragged)
+{
+    struct buf file = {0}, jpeg = {0};
+    read_shared("hostile/jpeg/ok_gray.jpg", &jpeg);
+    for (int i = first; i < first + n; i++) {
+        struct buf features = {0};
+        const float ratio[2] = {(float)i, 0.5F};
+        const unsigned char label = (unsigned char)i;
+        put_feature(&features, "image", 1, jpeg.data, jpeg.size);
+        put_feature(&features, "raw", 1, "\1\0\2\0", 4);
+        put_feature(&features, "ratio", 2, ratio, is_ragged && i % 2 ? 4 : 8);
+        put_feature(&features, "label", 3, &label, 1);
+        put_record(&file, &features);
+        buf_fini(&features);
+    }
+    fixture_add(&f, "d", path, file.data, file.size);
+    buf_fini(&file);
+    buf_fini(&jpeg);
+}
+
+/* ---- tar ---- */
+
+static void put_member(struct buf *out, const char *name, const void *data, size_t size)
+{
+    char block[512] = "";
+    unsigned sum = 0;
+    (void)snprintf(block, 100, "%s", name);
+    (void)snprintf(block + 100, 8, "0000644");
+    (void)snprintf(block + 124, 12, "%011zo", size);
+    memset(block + 148, ' ', 8);
+    block[156] = '0';
+    memcpy(block + 257, "ustar\00000", 8);
+    for (size_t i = 0; i < sizeof block; i++) {
+        sum += (unsigned char)block[i];
+    }
+    (void)snprintf(block + 148, 8, "%06o", sum);
+    buf_put(out, block, sizeof block);
+    buf_put(out, data, size);
+    memset(block, 0, sizeof block);
+    buf_put(out, block, (512 - size % 512) % 512);
+}
+
+static void put_sample(struct buf *tar, int i, const struct buf *jpeg, const char *class)
+{
+    char name[64], text[64];
+    (void)snprintf(name, sizeof name, "s/%03d.jpg", i);
+    put_member(tar, name, jpeg->data, jpeg->size);
+    (void)snprintf(name, sizeof name, "s/%03d.cls", i);
+    (void)snprintf(text, sizeof text, class != NULL ? "%s\n" : "%.0s%d\n",
+                   class != NULL ? class : "", i);
+    put_member(tar, name, text, strlen(text));
+}
+
+static void add_shard(const char *path, int first, int n, bool has_text)
+{
+    struct buf tar = {0}, jpeg = {0};
+    char end[1024] = "", name[64];
+    read_shared("hostile/jpeg/ok_gray.jpg", &jpeg);
+    for (int i = first; i < first + n; i++) {
+        put_sample(&tar, i, &jpeg, NULL);
+        if (has_text) {
+            (void)snprintf(name, sizeof name, "s/%03d.txt", i);
+            put_member(&tar, name, "words", 5);
+        }
+    }
+    buf_put(&tar, end, sizeof end);
+    fixture_add(&f, "d", path, tar.data, tar.size);
+    buf_fini(&tar);
+    buf_fini(&jpeg);
+}
+
+/* ---- cases of good data ---- */
+
+enum set { CSV, CSV_TWO, JSONL, TFRECORD, SHARDS, TEXT_SHARDS };
+
+static const char *const csv = "a,b,kind,n\n1,0.5,cat,3\n2,1.5,dog,\n3,-2,\"cat\",5\n";
+static const char *const jsonl = "{\"a\": 1, \"v\": [[1, 2], [3, 4.5]], \"kind\": \"b\"}\n\n"
+                                 "{\"v\": [[5, 6], [7, 8]], \"a\": 2, \"kind\": \"a\"}\n"
+                                 "{\"a\": 3, \"v\": [[0, 0], [0, 1]], \"kind\": \"b\"}\n";
+
+static void add_set(enum set set)
+{
+    switch (set) {
+    case CSV: add_text("t.csv", csv); return;
+    case CSV_TWO:
+        add_text("train-0.csv", csv);
+        add_text("train-1.csv", "a,b,kind,n\n0.5,7,ant,9\n");
+        add_text("val.csv", "a,b,kind,n\n");
+        return;
+    case JSONL: add_text("t.jsonl", jsonl); return;
+    case TFRECORD:
+        add_records("t.tfrecord-00000-of-00002", 0, 2, false);
+        add_records("t.tfrecord-00001-of-00002", 2, 1, false);
+        return;
+    case SHARDS:
+        add_shard("train-0.tar", 0, 2, false);
+        add_shard("train-1.tar", 2, 1, false);
+        return;
+    case TEXT_SHARDS: add_shard("train-0.tar", 0, 3, true); return;
+    }
+}
+
+static const struct good {
+    enum set set;
+    const char *options, *split; /* of the source */
+    const char *field;
+    enum dtype dtype;
+    const char *kind;
+    int n; /* numbers a row */
+    double rows[16];
+    const char *classes; /* joined by spaces, or NULL */
+} goods[] = {
+    {CSV,
+     "{\"fields\": {\"x\": [\"a\", \"b\"], \"y\": \"kind\"}}",
+     "",
+     "x",
+     DTYPE_F32,
+     "numeric",
+     2,
+     {1, 0.5, 2, 1.5, 3, -2},
+     "cat dog"},
+    {CSV,
+     "{\"fields\": {\"x\": \"a\", \"y\": \"kind\"}}",
+     "",
+     "y",
+     DTYPE_I64,
+     "label",
+     1,
+     {0, 1, 0},
+     "cat dog"},
+    {CSV,
+     "{\"fields\": {\"x\": \"a\", \"y\": \"kind\"}, \"class_names\": [\"dog\", \"cat\"]}",
+     "",
+     "y",
+     DTYPE_I64,
+     "label",
+     1,
+     {1, 0, 1},
+     "dog cat"},
+    {CSV,
+     "{\"fields\": {\"a\": \"a\", \"n\": \"n\"}, \"missing_value\": -1}",
+     "",
+     "n",
+     DTYPE_I64,
+     "numeric",
+     1,
+     {3, -1, 5},
+     NULL},
+    {CSV,
+     "{\"fields\": {\"k\": {\"from\": \"kind\", \"kind\": \"categorical\"}}}",
+     "",
+     "k",
+     DTYPE_I64,
+     "categorical",
+     1,
+     {0, 1, 0},
+     NULL},
+    {CSV,
+     "{\"fields\": {\"x\": \"b\", \"y\": \"a\"}}",
+     "",
+     "y",
+     DTYPE_I64,
+     "label",
+     1,
+     {1, 2, 3},
+     "0 1 2 3"},
+    {CSV,
+     "{\"fields\": {\"x\": {\"from\": \"a\", \"dtype\": \"uint8\", \"shape\": [1, 1]}}}",
+     "",
+     "x",
+     DTYPE_U8,
+     "numeric",
+     1,
+     {1, 2, 3},
+     NULL},
+    {CSV_TWO,
+     "{\"fields\": {\"x\": \"a\", \"y\": \"kind\"}}",
+     ", \"split\": \"train\"",
+     "x",
+     DTYPE_F32,
+     "numeric",
+     1,
+     {1, 2, 3, 0.5},
+     "ant cat dog"},
+    {JSONL,
+     "{\"fields\": {\"x\": \"v\", \"y\": \"kind\"}}",
+     "",
+     "x",
+     DTYPE_F32,
+     "numeric",
+     4,
+     {1, 2, 3, 4.5, 5, 6, 7, 8, 0, 0, 0, 1},
+     "a b"},
+    {JSONL,
+     "{\"fields\": {\"x\": \"v\", \"y\": \"kind\"}}",
+     "",
+     "y",
+     DTYPE_I64,
+     "label",
+     1,
+     {1, 0, 1},
+     "a b"},
+    {TFRECORD,
+     "{\"fields\": {\"x\": \"ratio\", \"y\": \"label\"}}",
+     "",
+     "x",
+     DTYPE_F32,
+     "numeric",
+     2,
+     {0, 0.5, 1, 0.5, 2, 0.5},
+     NULL},
+    {TFRECORD,
+     "{\"fields\": {\"x\": \"ratio\", \"y\": \"label\"}}",
+     "",
+     "y",
+     DTYPE_I64,
+     "label",
+     1,
+     {0, 1, 2},
+     NULL},
+    {TFRECORD,
+     "{\"fields\": {\"x\": {\"from\": \"raw\", \"dtype\": \"uint16\", \"shape\": [2, 1]}}}",
+     "",
+     "x",
+     DTYPE_U16,
+     "numeric",
+     2,
+     {1, 2, 1, 2, 1, 2},
+     NULL},
+    {TFRECORD,
+     "{\"fields\": {\"x\": {\"from\": \"image\", \"kind\": \"image\"}, \"y\": \"label\"}, "
+     "\"image_size\": [1, 1]}",
+     "",
+     "y",
+     DTYPE_I64,
+     "label",
+     1,
+     {0, 1, 2},
+     NULL},
+    {SHARDS,
+     "{\"image_size\": [1, 1]}",
+     ", \"split\": \"train\"",
+     "y",
+     DTYPE_I64,
+     "label",
+     1,
+     {0, 1, 2},
+     NULL},
+    {TEXT_SHARDS,
+     "{\"fields\": {\"x\": {\"from\": \"picture\", \"kind\": \"image\"}, \"y\": \"cls\"}, "
+     "\"image_size\": [1, 1]}",
+     "",
+     "y",
+     DTYPE_I64,
+     "label",
+     1,
+     {0, 1, 2},
+     NULL},
+};
+
+static const char *const kinds[] = {"csv", "csv", "jsonl", "tfrecord", "webdataset", "webdataset"};
+
+static int compile(enum set set, const char *options, const char *split)
+{
+    char job[1024];
+    (void)snprintf(job, sizeof job,
+                   "{\"data\": {\"train\": {\"dataset\": \"d\", \"source\": {\"%s\": %s}%s}, "
+                   "\"on_error\": \"skip\"}}",
+                   kinds[set], options, split);
+    return fixture_compile(&f, job);
+}
+
+static double number(enum dtype dtype, const void *p, int64_t i)
+{
+    switch ((int)dtype) {
+    case DTYPE_U8: return ((const uint8_t *)p)[i];
+    case DTYPE_U16: return ((const uint16_t *)p)[i];
+    case DTYPE_I64: return (double)((const int64_t *)p)[i];
+    default: return (double)((const float *)p)[i];
+    }
+}
+
+static void check_classes(const char *wanted)
+{
+    struct buf text = {0};
+    struct doc *plan = doc_new(&f.arena);
+    pipeline_plan(f.pipeline, plan, &f.arena);
+    const struct doc *classes = doc_get(plan, "classes");
+    for (size_t i = 0; i < classes->n; i++) {
+        buf_printf(&text, "%s%s", i > 0 ? " " : "", classes->items[i].str);
+    }
+    ck_assert_str_eq(text.data != NULL ? text.data : "", wanted != NULL ? wanted : "");
+    buf_fini(&text);
+}
+
+START_TEST(test_good)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    const struct good *g = &goods[_i];
+    unsigned char *slab;
+    struct opt_groups bad = {0};
+    add_set(g->set);
+    ck_assert_msg(compile(g->set, g->options, g->split) == 0, "%s: %s: %s", g->options, f.err.path,
+                  f.err.text);
+    ck_assert_msg(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 2, &slab, &bad) == 0, "%s", f.err.text);
+    ck_assert_uint_eq(bad.n, 0);
+    const struct slab_field *field = fixture_field(&f, PIPELINE_TRAIN, g->field);
+    ck_assert_str_eq(field->kind, g->kind);
+    ck_assert_int_eq(field->dtype, g->dtype);
+    ck_assert_uint_eq(field->row_bytes, (size_t)g->n * dtype_bytes(g->dtype));
+    const int64_t rows = pipeline_rows(f.pipeline, PIPELINE_TRAIN, 0);
+    ck_assert_int_eq(rows, g->set == CSV_TWO ? 4 : 3);
+    for (int64_t i = 0; i < rows * g->n; i++) {
+        ck_assert_msg(number(g->dtype, slab + field->offset, i) == g->rows[i], "%s: %lld: %g",
+                      g->options, (long long)i, number(g->dtype, slab + field->offset, i));
+    }
+    check_classes(g->classes);
+}
+END_TEST
+
+/* ---- what is refused ---- */
+
+static const struct wrong {
+    enum set set;
+    const char *options, *path, *text;
+} wrongs[] = {
+    {CSV, "{}", "data.train", "field 'kind' is text, which cannot go into a batch"},
+    {CSV, "{\"fields\": {\"x\": \"aa\"}}", "data.train.source.csv.fields.x",
+     "there is no column 'aa'; did you mean 'a'?"},
+    {CSV, "{\"fields\": {\"x\": [\"kind\", \"a\"]}}", "data.train.source.csv.fields.x",
+     "both numbers and texts"},
+    {CSV, "{\"fields\": {\"x\": {\"from\": \"a\", \"shape\": [2]}}}",
+     "data.train.source.csv.fields.x.shape", "(2,) is not the shape of 1 values"},
+    {CSV, "{\"fields\": {\"x\": {\"from\": \"a\", \"dtype\": \"int8\"}}}",
+     "data.train.source.csv.fields.x.dtype", "uint8, int64 or float32"},
+    {CSV, "{\"delimiter\": \"ab\"}", "data.train.source.csv.delimiter", "takes one character"},
+    {CSV, "{\"missing_value\": \"no\"}", "data.train.source.csv.missing_value", "takes a number"},
+    {CSV, "{\"class_names\": [\"cat\", \"cat\"], \"fields\": {\"y\": \"kind\"}}",
+     "data.train.source.csv.class_names", "twice"},
+    {JSONL, "{}", "data.train", "field 'kind' is text"},
+    {TFRECORD, "{\"fields\": {\"y\": \"image\"}}", "data.train.source.tfrecord.fields.y",
+     "say the classes in class_names"},
+    {TFRECORD, "{\"fields\": {\"x\": {\"from\": \"raw\", \"kind\": \"image\"}}}",
+     "data.train.source.tfrecord.fields.x", "the first 'raw' is no picture"},
+    {TFRECORD, "{\"fields\": {\"x\": {\"from\": \"raw\", \"dtype\": \"int64\", \"shape\": [1]}}}",
+     "data.train.source.tfrecord.fields.x.shape", "takes 8 bytes of int64, the first 'raw' has 4"},
+    {TEXT_SHARDS, "{}", "data.train", "field 'txt' is text"},
+    {SHARDS, "{\"fields\": {\"x\": \"jpeg\"}}", "data.train.source.webdataset.fields.x",
+     "did you mean 'jpg'?"},
+};
+
+START_TEST(test_wrong)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    const struct wrong *w = &wrongs[_i];
+    add_set(w->set);
+    ck_assert_int_lt(compile(w->set, w->options, ""), 0);
+    ck_assert_msg(strcmp(f.err.path, w->path) == 0 && strstr(f.err.text, w->text) != NULL,
+                  "%s: %s: %s", w->options, f.err.path, f.err.text);
+}
+END_TEST
+
+/* A bad record is that sample's fault, by its file and its place there. */
+static const struct bad {
+    enum set set;
+    const char *file, *text, *options;
+    int row;
+    const char *reason;
+} bads[] = {
+    {CSV, "t.csv", "a,b\n1,2\n3,\n5,6\n", "{}", 1, "column 'b' has no value"},
+    {CSV, "t.csv", "a,b\n1,2\n3,300\n5,6\n",
+     "{\"fields\": {\"x\": {\"from\": \"b\", \"dtype\": \"uint8\"}}}", 1,
+     "column 'b': 300 is not what uint8 takes"},
+    {JSONL, "t.jsonl", "{\"a\": 1}\n{\"a\" 2}\n{\"a\": 3}\n", "{}", 1, "line 2"},
+    {JSONL, "t.jsonl", "{\"a\": 1}\n{\"a\": 3}\n{\"b\": 3}\n", "{\"fields\": {\"x\": \"a\"}}", 2,
+     "key 'a' has no value"},
+    {JSONL, "t.jsonl", "{\"a\": [1, 2]}\n{\"a\": [3, [4]]}\n", "{}", 1, "lists of equal lengths"},
+    {JSONL, "t.jsonl", "{\"y\": \"a\"}\n{\"y\": \"b\"}\n", "{\"class_names\": [\"a\"]}", 1,
+     "'b' is none of the classes"},
+};
+
+START_TEST(test_bad)
+{
+    const struct bad *b = &bads[_i];
+    unsigned char *slab;
+    struct opt_groups bad = {0};
+    add_text(b->file, b->text);
+    ck_assert_msg(compile(b->set, b->options, "") == 0, "%s: %s", f.err.path, f.err.text);
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 8, &slab, &bad), 0);
+    ck_assert_uint_eq(bad.n, 1);
+    const struct msg_chunk_bad *row = bad.v;
+    ck_assert_int_eq(row->row, b->row);
+    ck_assert_str_eq(row->path, b->file);
+    ck_assert_msg(strstr(row->reason, b->reason) != NULL, "%s", row->reason);
+}
+END_TEST
+
+/* Lists of many lengths have no place in a batch; the message names the field. */
+START_TEST(test_ragged)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    add_records("t.tfrecord", 0, 4, true);
+    ck_assert_int_eq(compile(TFRECORD, "{\"fields\": {\"x\": \"ratio\"}}", ""), ERR_SHAPE);
+    ck_assert_msg(strstr(f.err.text, "field 'x'") != NULL, "%s", f.err.text);
+}
+END_TEST
+
+/* A picture that is damaged in a shard costs its sample, named by shard and key. */
+START_TEST(test_bad_picture)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    struct buf tar = {0}, good = {0}, bad = {0};
+    struct opt_groups rows = {0};
+    unsigned char *slab;
+    char end[1024] = "";
+    read_shared("hostile/jpeg/ok_gray.jpg", &good);
+    read_shared("hostile/jpeg/trunc_scan_50.jpg", &bad);
+    put_sample(&tar, 0, &good, "cat");
+    put_sample(&tar, 1, &bad, "dog");
+    put_sample(&tar, 2, &good, "dog");
+    buf_put(&tar, end, sizeof end);
+    fixture_add(&f, "d", "a.tar", tar.data, tar.size);
+    ck_assert_msg(compile(SHARDS, "{\"class_names\": [\"cat\", \"dog\"]}", "") == 0, "%s: %s",
+                  f.err.path, f.err.text);
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 8, &slab, &rows), 0);
+    ck_assert_uint_eq(rows.n, 1);
+    const struct msg_chunk_bad *row = rows.v;
+    ck_assert_str_eq(row->path, "a.tar/s/001");
+    check_classes("cat dog");
+    buf_fini(&tar);
+    buf_fini(&good);
+    buf_fini(&bad);
+}
+END_TEST
+
+START_TEST(test_iris)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    struct buf file = {0};
+    read_shared("data/tabular/iris.csv", &file);
+    fixture_add(&f, "d", "iris.csv", file.data, file.size);
+    ck_assert_msg(
+        compile(CSV,
+                "{\"fields\": {\"x\": [\"sepal_length\", \"sepal_width\", \"petal_length\", "
+                "\"petal_width\"], \"y\": \"class\"}}",
+                "") == 0,
+        "%s: %s", f.err.path, f.err.text);
+    check_classes("setosa versicolor virginica");
+    buf_fini(&file);
+}
+END_TEST
+
+/* gzip is unpacked, and found by its name. */
+START_TEST(test_packed)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    struct buf file = {0};
+    struct source source;
+    read_shared("data/text/movie_reviews_val.tsv.gz", &file);
+    fixture_add(&f, "d", "movie_reviews_val.tsv.gz", file.data, file.size);
+    const struct source_store store = {.blobs_fd = f.store.blobs_fd,
+                                       .dataset = "d",
+                                       .files = doc_get(f.manifests[0].files, "files")};
+    const struct source_want want = {.kind = "auto"};
+    ck_assert_msg(source_open(&source, &want, &store, &f.arena, &f.err) == 0, "%s", f.err.text);
+    ck_assert_str_eq(source.desc->name, "csv");
+    ck_assert_int_gt(source.samples, 1900);
+    struct element element;
+    const struct stage_place place = {.position = source.samples - 1};
+    const struct source_call call = {0};
+    ck_assert_int_eq(source_read(&source, &place, &call, &element, &f.err), 0);
+    source_close(&source);
+    buf_fini(&file);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("table");
+    TCase *c = tcase_create("table");
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_loop_test(c, test_good, 0, sizeof goods / sizeof goods[0]);
+    tcase_add_loop_test(c, test_wrong, 0, sizeof wrongs / sizeof wrongs[0]);
+    tcase_add_loop_test(c, test_bad, 0, sizeof bads / sizeof bads[0]);
+    tcase_add_test(c, test_ragged);
+    tcase_add_test(c, test_bad_picture);
+    tcase_add_test(c, test_iris);
+    tcase_add_test(c, test_packed);
+    suite_add_tcase(suite, c);
+    return suite;
+}
+
+int main(void)
+{
+    return test_main(make_suite());
+}
