@@ -241,14 +241,19 @@ static void read_subset(const char *subset, bool in[CLASSES * FILES])
 /* Every `step`-th file of each class. */
 static void add_many(int step)
 {
+    char file_path[TEST_PATH];
+    struct buf data = {0};
+    test_path(file_path, "%s/hostile/jpeg/ok_gray.jpg", test_shared());
+    ck_assert_int_eq(file_read(AT_FDCWD, file_path, 1 << 20, &data, NULL), 0);
     f.store.n_manifests = 0;
     for (int class = 0; class < CLASSES; class ++) {
         for (int file = 0; file < FILES; file += step) {
             char path[64];
             (void)snprintf(path, sizeof path, "c%d/%03d.jpg", class, file);
-            add_file("d", path, "hostile/jpeg/ok_gray.jpg");
+            fixture_add(&f, "d", path, data.data, data.size);
         }
     }
+    buf_fini(&data);
 }
 
 /* Each file is in one of the two, about a quarter of each class (100, give or take 9 of a
