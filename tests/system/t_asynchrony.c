@@ -197,7 +197,7 @@ static Suite *make_suite(void)
 {
     Suite *suite = suite_create("asynchrony");
     TCase *tcase = tcase_create("asynchrony");
-    tcase_set_timeout(tcase, 120);
+    tcase_set_timeout(tcase, 400);
     tcase_add_test(tcase, test_both_at_once);
     tcase_add_test(tcase, test_grows);
     tcase_add_test(tcase, test_says_what_it_chose);
