@@ -125,11 +125,22 @@ static int set_value(struct cli *cli, const struct opt *table, const struct opt 
     return 0;
 }
 
+static const char *long_name(const char *word)
+{
+    static const char *const rows[][2] = {{"-h", "--help"}, {"-n", "--samples"}, {"-o", "--output"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i][0], word) == 0) {
+            return rows[i][1];
+        }
+    }
+    return word;
+}
+
 /* One option at argv[i]; *ret_used of argv are taken. */
 static int read_option(struct cli *cli, char **argv, int i, int argc, int *ret_used,
                        struct err *err)
 {
-    const char *text = strcmp(argv[i], "-h") == 0 ? "--help" : argv[i];
+    const char *text = long_name(argv[i]);
     const struct opt *table = NULL;
     char name[64];
     size_t n = strcspn(text + 2, "=");

@@ -28,6 +28,9 @@ struct cli_options {
     bool detach, follow, progress;
     int64_t after, seed, epochs;
     struct opt_ints rows;
+    int stream; /* 0 train, 1 validation */
+    int64_t epoch, step, samples;
+    const char *output;
     const char *trainer;
     struct opt_strs set;
     const char *shell;

@@ -67,6 +67,16 @@ static const struct opt predict_options[] = {
                  "Rows of the data set, as 0,1,2."),
     OPT_END_ROW,
 };
+static const struct opt_name stream_names[] = {{"train", 0}, {"validation", 1}, {NULL, 0}};
+static const struct opt preview_options[] = {
+    SET_OPTIONS,
+    OPT_STR_ROW(cli_options, output, "sheet.png", "The PNG file; - is standard output. Short: -o."),
+    OPT_I64_ROW(cli_options, samples, 16, 1, 256, "How many. Short: -n."),
+    OPT_ENUM_ROW(cli_options, stream, 0, stream_names, "Of training or of validation."),
+    OPT_I64_ROW(cli_options, epoch, 0, 0, INT32_MAX, "Of which epoch, from 0."),
+    OPT_I64_ROW(cli_options, step, 0, 0, OPT_I64_MAX, "From which step of the epoch on, from 0."),
+    OPT_END_ROW,
+};
 static const struct opt summary_options[] = {
     SET_OPTIONS,
     OPT_STR_ROW(cli_options, trainer, NULL,
@@ -104,6 +114,11 @@ const struct cli_command cli_table[] = {
      "Files are pictures (PNG, JPEG) or .npy arrays; without files rows of a data set of the job "
      "are taken.",
      predict_command},
+    {"preview", "FILE", 1, 1, preview_options,
+     "Draws samples as the trainer will see them, with labels, into a PNG file.",
+     "They are the rows that a run of the job would get: augmentations drawn, numbers rescaled for "
+     "the eye; the sheet\nsays how. Masks, boxes and keypoints are drawn in.",
+     preview_command},
     {"pipeline explain", "FILE", 1, 1, check_options,
      "Prints what a job's pipeline does: the elements after every stage, passes, memory.",
      "The model is not looked at. An op that is a pass of its own comes with the reason.",

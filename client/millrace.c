@@ -245,9 +245,14 @@ static int receive(struct millrace *m, int timeout_ms, struct arena *arena,
         if (m->sock == NULL) {
             return err_set(err, ERR_GONE, "the connection to the daemon was lost");
         }
-        int rc = sock_recv(m->sock, NULL, arena, &msg, NULL, NULL, NULL, err);
+        struct sock_frame frames[SOCK_FRAMES_MAX];
+        int n_frames = 0;
+        int rc = sock_recv(m->sock, NULL, arena, &msg, frames, &n_frames, NULL, err);
         if (rc != ERR_TIMEOUT) {
-            return rc < 0 ? rc : understand(&msg, ret, err);
+            rc = rc < 0 ? rc : understand(&msg, ret, err);
+            ret->n_frames = rc < 0 ? 0 : n_frames;
+            memcpy(ret->frames, frames, (size_t)ret->n_frames * sizeof frames[0]);
+            return rc;
         }
         int64_t left_us = deadline_us - clock_us();
         if (left_us <= 0) {
@@ -302,37 +307,59 @@ static void keep_event(struct millrace *m, const struct msg_event *event)
     m->last = &kept->next;
 }
 
-int millrace_request(struct millrace *m, enum msg_id type, const void *body,
-                     const struct sock_frame *frames, int n_frames, struct arena *arena,
-                     const struct doc **ret, struct err *err)
+static int request(struct millrace *m, enum msg_id type, const void *body,
+                   const struct sock_frame *frames, int n_frames, struct arena *arena,
+                   struct millrace_answer *ret, struct err *err)
 {
     int64_t deadline_us = clock_us() + (int64_t)m->timeout_ms * 1000;
     int64_t id = 0;
     int rc = millrace_send(m, type, body, frames, n_frames, &id, err);
     while (rc == 0) {
-        struct millrace_answer answer;
         int64_t left_us = deadline_us - clock_us();
-        rc = receive(m, left_us > 0 ? (int)(left_us / 1000 + 1) : 0, arena, &answer, err);
+        rc = receive(m, left_us > 0 ? (int)(left_us / 1000 + 1) : 0, arena, ret, err);
         if (rc < 0) {
             break;
         }
-        if (answer.event != NULL) {
-            keep_event(m, answer.event);
-        } else if (answer.error.code != 0 && (answer.id == id || answer.id == 0)) {
+        if (ret->event != NULL) {
+            keep_event(m, ret->event);
+        } else if (ret->error.code != 0 && (ret->id == id || ret->id == 0)) {
             if (err != NULL) {
-                *err = answer.error;
+                *err = ret->error;
             }
-            return answer.error.code;
-        } else if (answer.id == id) {
-            if (ret != NULL) {
-                *ret = answer.result;
-            }
+            return ret->error.code;
+        } else if (ret->id == id) {
             return 0;
         }
     }
     if (rc == ERR_TIMEOUT) {
         return err_set(err, ERR_TIMEOUT, "the daemon did not answer '%s' in %d s",
                        msg_table[type].name, m->timeout_ms / 1000);
+    }
+    return rc;
+}
+
+int millrace_request(struct millrace *m, enum msg_id type, const void *body,
+                     const struct sock_frame *frames, int n_frames, struct arena *arena,
+                     const struct doc **ret, struct err *err)
+{
+    struct millrace_answer answer;
+    int rc = request(m, type, body, frames, n_frames, arena, &answer, err);
+    if (rc == 0 && ret != NULL) {
+        *ret = answer.result;
+    }
+    return rc;
+}
+
+int millrace_request_frames(struct millrace *m, enum msg_id type, const void *body,
+                            struct arena *arena, const struct doc **ret,
+                            struct sock_frame *ret_frames, int *ret_n, struct err *err)
+{
+    struct millrace_answer answer;
+    int rc = request(m, type, body, NULL, 0, arena, &answer, err);
+    if (rc == 0) {
+        *ret = answer.result;
+        *ret_n = answer.n_frames < *ret_n ? answer.n_frames : *ret_n;
+        memcpy(ret_frames, answer.frames, (size_t)*ret_n * sizeof *ret_frames);
     }
     return rc;
 }

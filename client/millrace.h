@@ -56,12 +56,19 @@ int millrace_request(struct millrace *m, enum msg_id type, const void *body,
                      const struct sock_frame *frames, int n_frames, struct arena *arena,
                      const struct doc **ret, struct err *err);
 
+/* The same with the raw frames behind the answer; at most *ret_n, valid until the next receive. */
+int millrace_request_frames(struct millrace *m, enum msg_id type, const void *body,
+                            struct arena *arena, const struct doc **ret,
+                            struct sock_frame *ret_frames, int *ret_n, struct err *err);
+
 /* The two halves, for several requests under way at once. */
 struct millrace_answer {
     int64_t id;                    /* of the request, 0 for an event */
     const struct doc *result;      /* of a reply, NULL for an error */
     const struct msg_event *event; /* or NULL */
     struct err error;              /* of the daemon, code 0 if none */
+    int n_frames;                  /* behind a reply */
+    struct sock_frame frames[SOCK_FRAMES_MAX];
 };
 int millrace_send(struct millrace *m, enum msg_id type, const void *body,
                   const struct sock_frame *frames, int n_frames, int64_t *ret_id, struct err *err);

@@ -1,11 +1,15 @@
 /* What a job's data half does, asked of a real daemon without running the job: explained, previewed.
  * A row each: a pipeline, which exit status, which words. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/doc.h"
+#include "base/file.h"
+#include "client/canvas.h"
+#include "pipeline/image/decode.h"
 #include "tests/client/live.h"
 
 enum { SIDE = 12, SAMPLES = 40, CLASSES = 3, WORDS = 6 };
@@ -175,6 +179,180 @@ START_TEST(explains_as_json)
 }
 END_TEST
 
+/* ---- preview ---------------------------------------------------------------------------------- */
+
+enum { TIMES = 9, GAP = 10, LINE = 11, CELL = SIDE * TIMES + GAP, TOP = 2 * LINE + 2 * GAP };
+
+struct sheet_file {
+    int64_t width, height;
+    unsigned char *rgb;
+};
+
+static void read_png(const char *path, struct sheet_file *ret)
+{
+    struct buf png = {0};
+    struct decode_image image;
+    struct err err = {0};
+    struct decode *decode = decode_create();
+    ck_assert_msg(file_read(AT_FDCWD, path, 1 << 24, &png, &err) >= 0, "%s", err.text);
+    ck_assert_msg(decode_run(decode, png.data, png.size, 3, &image, &err) == 0, "%s", err.text);
+    const size_t bytes = (size_t)(image.width * image.height * 3);
+    *ret = (struct sheet_file){image.width, image.height, malloc(bytes)};
+    memcpy(ret->rgb, image.data, bytes);
+    buf_fini(&png);
+    decode_destroy(decode);
+}
+
+/* Red, green or blue of the middle of a picture. */
+static int shade_at(const struct sheet_file *sheet, int columns, int i, int channel)
+{
+    const int x = GAP + i % columns * CELL + SIDE * TIMES / 2;
+    const int y = TOP + i / columns * (CELL + 2 * LINE) + SIDE * TIMES / 2;
+    ck_assert(x < sheet->width && y < sheet->height);
+    return sheet->rgb[(y * sheet->width + x) * 3 + channel];
+}
+
+START_TEST(previews)
+{
+    struct live_result r;
+    struct sheet_file sheet;
+    char path[TEST_PATH], png[TEST_PATH];
+    test_path(png, "%s/sheet.png", live.folder);
+    write_job("  - map: [{Rescaling: {scale: 0.00392156862745098}}]\n  - batch: 4\n", path);
+    live_run(&live, &r, "preview", path, "-n", "9", "-o", png, NULL);
+    ck_assert_msg(r.status == 0, "%s", r.err.data);
+    has_words(r.out.data, (const char *const[WORDS]){"9 rows", "two: train, epoch 0, from step 0 of 10",
+                                                     "float32 (12, 12, 1), 0 is black and 1 white"});
+    live_free(&r);
+    read_png(png, &sheet);
+    ck_assert_int_eq(sheet.height, TOP + 3 * (CELL + 2 * LINE));
+    for (int i = 0; i < 9; i++) { /* over the end of batches */
+        const int want = 60 + 80 * (i % CLASSES);
+        for (int c = 0; c < 3; c++) {
+            ck_assert_int_le(abs(shade_at(&sheet, 3, i, c) - want), 1);
+        }
+    }
+    free(sheet.rgb);
+    live_run(&live, &r, "preview", path, "--stream=validation", "--step=2", "-n", "9", "-o", png,
+             "--json", NULL);
+    ck_assert_msg(r.status == 0, "%s", r.err.data);
+    struct arena arena;
+    arena_init(&arena);
+    const struct doc *doc = json_of(&r, &arena);
+    ck_assert_int_eq(doc_int(doc, "rows", 0), 2); /* to the end of the epoch */
+    ck_assert_int_eq(doc_at(doc_get(doc, "samples"), 0)->i, 8);
+    ck_assert_str_eq(doc_str(doc, "sheet", ""), png);
+    arena_fini(&arena);
+    live_free(&r);
+    read_png(png, &sheet);
+    ck_assert_int_le(abs(shade_at(&sheet, 2, 0, 0) - (60 + 80 * (8 % CLASSES))), 1);
+    free(sheet.rgb);
+}
+END_TEST
+
+/* The rows are those of the epoch and step, whenever one asks; another epoch has others. */
+START_TEST(previews_the_same)
+{
+    static const char *const epochs[] = {"--epoch=0", "--epoch=1", "--epoch=0"};
+    struct live_result r;
+    struct buf files[3] = {{0}};
+    char path[TEST_PATH];
+    write_job("  - shuffle: {}\n  - map: [{RandomRotation: {factor: 0.2}}, {Rescaling: {scale: 1}}]\n", path);
+    for (int i = 0; i < 3; i++) {
+        live_run(&live, &r, "preview", path, "--output=-", epochs[i], NULL);
+        ck_assert_msg(r.status == 0, "%s", r.err.data);
+        buf_put(&files[i], r.out.data, r.out.size);
+        live_free(&r);
+    }
+    ck_assert(files[0].size == files[2].size && memcmp(files[0].data, files[2].data, files[0].size) == 0);
+    ck_assert(files[0].size != files[1].size || memcmp(files[0].data, files[1].data, files[0].size) != 0);
+    for (int i = 0; i < 3; i++) {
+        buf_fini(&files[i]);
+    }
+}
+END_TEST
+
+static const struct {
+    const char *option;
+    int status;
+    const char *word;
+} refused[] = {
+    {"--step=10", 2, "steps 0 to 1"},
+    {"--samples=0", 2, "--samples"},
+    {"--samples=257", 2, "--samples"},
+    {"--stream=test", 2, "--stream"},
+    {"--output=/nowhere/sheet.png", 3, "/nowhere"},
+    {"--set=data.train.dataset=none", 3, "job.yaml:3: data.train.dataset"},
+    {"--set=pipeline[0].batch=-1", 2, "job.yaml:6: pipeline[0].batch"},
+    {"--set=pipeline[0]={batch: 1, map: 2}", 2, "job.yaml:6: pipeline[0]"},
+};
+
+START_TEST(refuses_previews)
+{
+    struct live_result r;
+    char path[TEST_PATH];
+    write_job("  - batch: 32\n", path);
+    live_run(&live, &r, "preview", path, refused[_i].option, NULL);
+    ck_assert_msg(r.status == refused[_i].status, "%d: %s", r.status, r.err.data);
+    ck_assert_msg(strstr(r.err.data, refused[_i].word) != NULL, "%s", r.err.data);
+    live_free(&r);
+}
+END_TEST
+
+/* Files of pictures, the middle one broken. */
+static void put_pictures(void)
+{
+    static const struct colour colours[] = {{200, 20, 20}, {20, 200, 20}, {20, 20, 200}};
+    char name[64], path[TEST_PATH];
+    struct live_result r;
+    for (int i = 0; i < 3; i++) {
+        struct canvas canvas;
+        struct buf png = {0};
+        ck_assert_int_eq(canvas_init(&canvas, SIDE, SIDE, colours[i], NULL), 0);
+        ck_assert_int_eq(canvas_png(&canvas, &png, NULL), 0);
+        (void)snprintf(name, sizeof(name), "pics/train/%s/%d.png", i == 0 ? "red" : "blue", i);
+        live_file(&live, name, png.data, i == 1 ? png.size / 2 : png.size, path);
+        canvas_fini(&canvas);
+        buf_fini(&png);
+    }
+    test_path(path, "%s/pics", live.folder);
+    live_run(&live, &r, "dataset", "put", "pics", path, NULL);
+    ck_assert_msg(r.status == 0, "%s", r.err.data);
+    live_free(&r);
+}
+
+START_TEST(shows_bad_samples)
+{
+    struct live_result r;
+    struct sheet_file sheet;
+    char path[TEST_PATH], png[TEST_PATH];
+    put_pictures();
+    test_path(png, "%s/sheet.png", live.folder);
+    live_text(&live, "pics.yaml",
+              "data: {train: {dataset: pics, split: train}, on_error: skip}\n"
+              "pipeline: [{map: [{Resizing: {height: 12, width: 12}}]}, {batch: 3}]\n",
+              path);
+    live_run(&live, &r, "preview", path, "-o", png, NULL);
+    ck_assert_msg(r.status == 0, "%s", r.err.data);
+    has_words(r.out.data, (const char *const[WORDS]){"bad row", "1.png"});
+    ck_assert_ptr_null(strchr(r.out.data, '\033'));
+    live_free(&r);
+    read_png(png, &sheet);
+    int seen = 0;
+    for (int i = 0; i < 3; i++) { /* classes in the order of their names: blue, red */
+        seen += shade_at(&sheet, 2, i, 0) == 200 && shade_at(&sheet, 2, i, 2) == 20;
+        seen += (shade_at(&sheet, 2, i, 0) == 20 && shade_at(&sheet, 2, i, 2) == 200) << 4;
+        seen += (shade_at(&sheet, 2, i, 0) == 250) << 8;
+    }
+    ck_assert_int_eq(seen, 0x111);
+    free(sheet.rgb);
+    live_run(&live, &r, "preview", path, "--set=data.on_error=fail", NULL);
+    ck_assert_int_ne(r.status, 0);
+    ck_assert_ptr_nonnull(strstr(r.err.data, "1.png"));
+    live_free(&r);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("preview");
@@ -183,6 +361,10 @@ static Suite *make_suite(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, explains, 0, sizeof(explained) / sizeof(explained[0]));
     tcase_add_test(tcase, explains_as_json);
+    tcase_add_test(tcase, previews);
+    tcase_add_test(tcase, previews_the_same);
+    tcase_add_loop_test(tcase, refuses_previews, 0, sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tcase, shows_bad_samples);
     suite_add_tcase(suite, tcase);
     return suite;
 }
