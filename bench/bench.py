@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -187,7 +188,56 @@ def bench_wait(daemon):
         less=True)
 
 
-BENCHES = {f.__name__[6:]: f for f in (bench_start, bench_memory, bench_lenet, bench_wait)}
+def make_files(folder, n_files, n_bytes):
+    """Files of random bytes, half to one and a half times the mean size, in 100 folders."""
+    sizes = random.Random(7)
+    for i in range(n_files):
+        path = folder / "train" / f"{i % 100:02d}"
+        path.mkdir(parents=True, exist_ok=True)
+        (path / f"{i:06d}.jpg").write_bytes(os.urandom(int(n_bytes / n_files * (0.5 + sizes.random()))))
+
+
+def peer_upload(source, target):
+    """Seconds of cp, b2sum and sync: what a person would do to have a checked copy on the disk."""
+    os.sync()
+    start = time.monotonic()
+    subprocess.run(["cp", "-r", source, target], check=True)
+    subprocess.run("find . -type f -print0 | xargs -0 b2sum", shell=True, cwd=target, check=True, stdout=subprocess.DEVNULL)
+    os.sync()
+    return time.monotonic() - start
+
+
+def upload(daemon, name, n_files, n_bytes, runs):
+    ours, peers, memory = [], [], 0
+    with tempfile.TemporaryDirectory(prefix="millrace-bench-") as top:
+        source = pathlib.Path(top) / "source"
+        make_files(source, n_files, n_bytes)
+        for i in range(runs):
+            os.sync()
+            start = time.monotonic()
+            daemon.run("dataset", "put", f"{name}-{i}", source)
+            ours.append(time.monotonic() - start)
+            status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
+            memory = max(memory, next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1e3)
+            daemon.run("dataset", "remove", f"{name}-{i}")
+            peers.append(peer_upload(source, pathlib.Path(top) / f"copy-{i}"))
+            subprocess.run(["rm", "-r", pathlib.Path(top) / f"copy-{i}"], check=True)
+    mib = n_bytes / 1048576
+    row("upload", f"{n_files} files, {mib:.0f} MiB", "MiB/s", mib / min(ours), round(mib / min(peers), 1), "cp + b2sum + sync", goal=">= 0.7")
+    row("upload", f"{n_files} files: resident memory of the daemon, most", "MB", memory, goal="< 40", less=True)
+
+
+def bench_upload(daemon):
+    """An eighth of the upload below, for a quick look."""
+    upload(daemon, "quick", 6250, 268435456, RUNS)
+
+
+def bench_upload_full(daemon):
+    """2 GiB in 50,000 files through the control socket, checked and on the disk."""
+    upload(daemon, "full", 50000, 2147483648, 2)
+
+
+BENCHES = {f.__name__[6:]: f for f in (bench_start, bench_memory, bench_lenet, bench_wait, bench_upload, bench_upload_full)}
 
 
 def kernels(build):

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 #include "base/file.h"
 #include "proto/msg.h"
 
-enum { DEPTH_MAX = 32, FILES_MAX = 10000000, PIECE_BYTES = 1 << 20 };
+enum { DEPTH_MAX = 32, FILES_MAX = 10000000, PIECE_BYTES = 1 << 18, HASHERS_MAX = 4 };
 
 struct walk {
     struct arena *arena;
@@ -134,27 +136,76 @@ int put_list_open(const struct put_list *list, size_t index, int *ret_fd, struct
     return *ret_fd < 0 ? err_errno(err, errno, "open '%s'", path) : 0;
 }
 
-static int hash_file(struct put_list *list, size_t index, unsigned char *piece, put_list_fn *fn,
-                     void *context, struct err *err)
+static int by_id(const void *a, const void *b)
 {
+    const struct put_file *x = *(const struct put_file *const *)a;
+    const struct put_file *y = *(const struct put_file *const *)b;
+    int order = strcmp(x->id, y->id);
+    return order != 0 ? order : (x > y) - (x < y);
+}
+
+void put_list_twins(struct put_list *list)
+{
+    struct put_file **files = malloc((list->n + 1) * sizeof(struct put_file *));
+    BUG_ON(files == NULL);
+    for (size_t i = 0; i < list->n; i++) {
+        files[i] = &list->files[i];
+    }
+    qsort(files, list->n, sizeof(struct put_file *), by_id);
+    for (size_t i = 1; i < list->n; i++) {
+        files[i]->is_twin = strcmp(files[i]->id, files[i - 1]->id) == 0;
+    }
+    free(files);
+}
+
+/* ---- content ids: the files are dealt out to a few threads, the caller's is one of them ---- */
+
+struct hashing {
+    struct put_list *list;
+    put_list_fn *fn;
+    void *context;
+    atomic_size_t next;
+    atomic_int_fast64_t done_bytes;
+    atomic_bool stop;
+};
+struct hasher {
+    struct hashing *all;
+    bool is_first; /* the caller's thread */
+    unsigned char *piece;
+    struct err err;
+    int rc;
+};
+
+static int tell(struct hasher *hasher, const struct put_file *file, int64_t n_bytes)
+{
+    struct hashing *all = hasher->all;
+    int64_t done = atomic_fetch_add(&all->done_bytes, n_bytes) + n_bytes;
+    if (hasher->is_first && all->fn != NULL && all->fn(all->context, file, done) != 0) {
+        return err_set(&hasher->err, ERR_INTERRUPTED, "interrupted");
+    }
+    return 0;
+}
+
+static int hash_file(struct hasher *hasher, size_t index)
+{
+    struct put_list *list = hasher->all->list;
     struct put_file *file = &list->files[index];
     struct hash hash;
     int64_t offset = 0;
     int fd = -1;
-    int rc = put_list_open(list, index, &fd, err);
+    int rc = put_list_open(list, index, &fd, &hasher->err);
     hash_init(&hash);
     while (rc >= 0 && offset < file->bytes) {
-        int64_t n = file_pread(fd, piece, PIECE_BYTES, offset, err);
+        int64_t n = file_pread(fd, hasher->piece, PIECE_BYTES, offset, &hasher->err);
         if (n <= 0 || offset + n > file->bytes) {
             rc = n < 0 ? (int)n
-                       : err_set_at(err, ERR_IO, file->path, "the file changed while it was read");
+                       : err_set_at(&hasher->err, ERR_IO, file->path,
+                                    "the file changed while it was read");
             break;
         }
-        hash_update(&hash, piece, (size_t)n);
+        hash_update(&hash, hasher->piece, (size_t)n);
         offset += n;
-        if (fn != NULL && fn(context, file, n) != 0) {
-            rc = err_set(err, ERR_INTERRUPTED, "interrupted");
-        }
+        rc = tell(hasher, file, n);
     }
     hash_final(&hash, file->id);
     if (fd >= 0) {
@@ -163,25 +214,64 @@ static int hash_file(struct put_list *list, size_t index, unsigned char *piece, 
     return rc;
 }
 
+static void *hash_some(void *arg)
+{
+    struct hasher *hasher = arg;
+    struct hashing *all = hasher->all;
+    hasher->piece = malloc(PIECE_BYTES);
+    BUG_ON(hasher->piece == NULL);
+    while (hasher->rc >= 0 && !atomic_load(&all->stop)) {
+        size_t index = atomic_fetch_add(&all->next, 1);
+        if (index >= all->list->n) {
+            break;
+        }
+        hasher->rc = hash_file(hasher, index);
+    }
+    if (hasher->rc < 0) {
+        atomic_store(&all->stop, true);
+    }
+    free(hasher->piece);
+    return NULL;
+}
+
 int put_list_hash(struct put_list *list, put_list_fn *fn, void *context, struct err *err)
 {
-    unsigned char *piece = malloc(PIECE_BYTES);
-    int rc = 0;
-    BUG_ON(piece == NULL);
-    for (size_t i = 0; i < list->n && rc >= 0; i++) {
-        rc = hash_file(list, i, piece, fn, context, err);
+    struct hashing all = {.list = list, .fn = fn, .context = context};
+    struct hasher hashers[HASHERS_MAX];
+    pthread_t threads[HASHERS_MAX];
+    long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    int n = 1;
+    hashers[0] = (struct hasher){.all = &all, .is_first = true};
+    while (n < HASHERS_MAX && n < n_cpus && (size_t)n < list->n) {
+        hashers[n] = (struct hasher){.all = &all};
+        if (pthread_create(&threads[n], NULL, hash_some, &hashers[n]) != 0) {
+            break;
+        }
+        n++;
     }
-    free(piece);
+    hash_some(&hashers[0]);
+    int rc = 0;
+    for (int i = 0; i < n; i++) {
+        if (i > 0) {
+            pthread_join(threads[i], NULL);
+        }
+        if (hashers[i].rc < 0 && rc >= 0) {
+            rc = hashers[i].rc;
+            if (err != NULL) {
+                *err = hashers[i].err;
+            }
+        }
+    }
     return rc;
 }
 
-void put_list_encode(const struct put_list *list, struct buf *out)
+void put_list_encode(const struct put_list *list, size_t first, size_t n, struct buf *out)
 {
     struct arena arena;
     arena_init(&arena);
     struct doc *items = doc_new(&arena);
     doc_set_list(items);
-    for (size_t i = 0; i < list->n; i++) {
+    for (size_t i = first; i < first + n; i++) {
         struct doc *item = doc_push(items, &arena);
         doc_set_map(item);
         doc_put_str(item, &arena, "path", list->files[i].path);

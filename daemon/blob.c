@@ -31,37 +31,91 @@ int64_t blob_bytes(int blobs_fd, const char *id)
                : -1;
 }
 
-int blob_hash_fd(int fd, char id[HASH_ID_TEXT], struct err *err)
+static int take_place(void *context, const struct db_row *row, struct err *err)
 {
-    enum { PIECE = 1 << 20 };
+    (void)err;
+    struct blob_place *place = context;
+    snprintf(place->pack, sizeof(place->pack), "%s", db_text(row, 0));
+    place->offset = db_int(row, 1);
+    place->bytes = db_int(row, 2);
+    place->number = db_int(row, 3);
+    return 0;
+}
+
+int blob_find(int blobs_fd, struct db *db, const char *id, struct blob_place *ret, struct err *err)
+{
+    *ret = (struct blob_place){.bytes = -1};
+    int rc = db_each(db, DB_BLOB_FIND, take_place, ret, err, "s", id);
+    if (rc >= 0 && ret->pack[0] == '\0') {
+        ret->bytes = blob_bytes(blobs_fd, id);
+        rc = ret->bytes < 0 ? ERR_NOT_FOUND : 0;
+    }
+    return rc;
+}
+
+static int set_true(void *context, const struct db_row *row, struct err *err)
+{
+    (void)row;
+    (void)err;
+    *(bool *)context = true;
+    return 0;
+}
+
+int blob_merge(struct db *db, struct err *err)
+{
+    bool any = false;
+    int rc = db_each(db, DB_ARRIVALS, set_true, &any, err, "");
+    rc = rc < 0 || !any ? rc : db_run(db, DB_ARRIVALS_MERGE, err, "");
+    return rc < 0 || !any ? rc : db_run(db, DB_ARRIVALS_CLEAR, err, "");
+}
+
+int blob_open(int blobs_fd, const char *id, const struct blob_place *place, int *ret_fd,
+              struct err *err)
+{
+    char path[BLOB_PATH];
+    if (place->pack[0] != '\0') {
+        pack_path(place->pack, path);
+    } else {
+        blob_path(id, path);
+    }
+    *ret_fd = openat(blobs_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return *ret_fd < 0 ? err_errno(err, errno, "open blob %s", id) : 0;
+}
+
+int blob_hash_fd(int fd, int64_t offset, int64_t bytes, char id[HASH_ID_TEXT], struct err *err)
+{
+    enum { PIECE = 1 << 18 };
+    int64_t end = offset + bytes;
+    int64_t n = 1;
     unsigned char *piece = malloc(PIECE);
     BUG_ON(piece == NULL);
     struct hash hash;
     hash_init(&hash);
-    int64_t offset = 0;
-    int64_t n = 0;
-    while ((n = file_pread(fd, piece, PIECE, offset, err)) > 0) {
-        hash_update(&hash, piece, (size_t)n);
-        offset += n;
+    while (n > 0 && offset < end) {
+        n = file_pread(fd, piece, (size_t)(end - offset < PIECE ? end - offset : PIECE), offset,
+                       err);
+        hash_update(&hash, piece, n > 0 ? (size_t)n : 0);
+        offset += n > 0 ? n : 0;
     }
     hash_final(&hash, id);
     free(piece);
     return n < 0 ? (int)n : 0;
 }
 
-int blob_verify(int blobs_fd, const char *id, int64_t bytes, struct err *err)
+int blob_verify(int blobs_fd, struct db *db, const char *id, int64_t bytes, struct err *err)
 {
-    char path[BLOB_PATH];
+    struct blob_place place;
     char found[HASH_ID_TEXT];
-    blob_path(id, path);
-    if (blob_bytes(blobs_fd, id) != bytes) {
+    int fd = -1;
+    int rc = blob_find(blobs_fd, db, id, &place, err);
+    if (rc < 0 ? rc == ERR_NOT_FOUND : place.bytes != bytes) {
         return err_set(err, ERR_CORRUPT, "blob %s is missing or has another size", id);
     }
-    int fd = openat(blobs_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
-        return err_errno(err, errno, "open blob %s", id);
+    rc = rc < 0 ? rc : blob_open(blobs_fd, id, &place, &fd, err);
+    if (rc < 0) {
+        return rc;
     }
-    int rc = blob_hash_fd(fd, found, err);
+    rc = blob_hash_fd(fd, place.offset, bytes, found, err);
     close(fd);
     if (rc >= 0 && strcmp(found, id) != 0) {
         rc = err_set(err, ERR_CORRUPT, "blob %s holds other bytes", id);

@@ -1,4 +1,5 @@
-/* blob - content-addressed files: blobs/ab/<id>, where id is the BLAKE2b of the bytes.
+/* blob - content-addressed bytes: a file blobs/ab/<id> or a part of a pack, where id is their
+ * BLAKE2b.
  *
  * Owns:     returned descriptors are the caller's.
  * Threads:  any; the store thread's in practice.
@@ -13,16 +14,30 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "daemon/db.h"
+#include "proto/pack.h"
 
 enum { BLOB_PATH = 80 };
 
+struct blob_place {
+    char pack[PACK_NAME]; /* "" = a file of its own */
+    int64_t number;       /* of the pack */
+    int64_t offset, bytes;
+};
+
 bool blob_is_id(const char *id);
 void blob_path(const char *id, char path[BLOB_PATH]); /* "ab/abcd..." */
-int64_t blob_bytes(int blobs_fd, const char *id);     /* -1 if absent */
-/* Reads a descriptor from its beginning to its end. */
-int blob_hash_fd(int fd, char id[HASH_ID_TEXT], struct err *err);
+int64_t blob_bytes(int blobs_fd, const char *id);     /* of a file of its own; -1 if absent */
+/* Where a blob lies; ERR_NOT_FOUND (without a text) if nowhere. Arrivals must have been merged. */
+int blob_find(int blobs_fd, struct db *db, const char *id, struct blob_place *ret, struct err *err);
+/* Makes what arrived since the last merge findable. Inside a task that writes rows. */
+int blob_merge(struct db *db, struct err *err);
+int blob_open(int blobs_fd, const char *id, const struct blob_place *place, int *ret_fd,
+              struct err *err);
+/* Reads so many bytes of a descriptor, or to its end. */
+int blob_hash_fd(int fd, int64_t offset, int64_t bytes, char id[HASH_ID_TEXT], struct err *err);
 /* Reads every byte again. */
-int blob_verify(int blobs_fd, const char *id, int64_t bytes, struct err *err);
+int blob_verify(int blobs_fd, struct db *db, const char *id, int64_t bytes, struct err *err);
 /* A damaged blob goes to the folder of quarantine, durably; one that is absent already stays so. */
 int blob_put_aside(int blobs_fd, int state_fd, const char *id, struct err *err);
 /* Moves a finished file in; the file must be synced. ret_dir_fd: the folder, still to be synced. */

@@ -90,6 +90,7 @@ static control_fn *const control_table[MSG_MAX_] = {
     [MSG_PING] = on_ping,
     [MSG_DATASET_BEGIN] = upload_on_begin,
     [MSG_DATASET_CHUNK] = upload_on_chunk,
+    [MSG_DATASET_FILES] = upload_on_files,
     [MSG_DATASET_COMMIT] = upload_on_commit,
     [MSG_DATASET_LIST] = dataset_on_list,
     [MSG_DATASET_SHOW] = dataset_on_show,
@@ -115,6 +116,11 @@ static control_fn *const control_table[MSG_MAX_] = {
 /* ---- answers
  * ------------------------------------------------------------------------------------------------
  */
+
+struct sock_kept *control_keep(struct daemon *daemon, const struct sock_frame *frame)
+{
+    return sock_keep(daemon->control->sock, frame);
+}
 
 void control_reply_frames(struct daemon *daemon, const struct request *request,
                           const struct doc *result, const struct sock_frame *frames, int n_frames)
@@ -238,11 +244,12 @@ static bool is_allowed(const struct daemon *daemon, int64_t uid)
 }
 
 static void handle(struct daemon *daemon, const struct request *request, const struct msg *msg,
-                   int64_t uid, const struct sock_frame *frames, int n_frames)
+                   const struct sock_frame *frames, int n_frames)
 {
     struct err err = {0};
-    if (!is_allowed(daemon, uid)) {
-        err_set(&err, ERR_DENIED, "user %lld may not use this daemon (allow_uids)", (long long)uid);
+    if (!is_allowed(daemon, request->uid)) {
+        err_set(&err, ERR_DENIED, "user %lld may not use this daemon (allow_uids)",
+                (long long)request->uid);
         control_error(daemon, request, &err);
     } else if (control_table[msg->type] == NULL) {
         err_set(&err, ERR_UNKNOWN, "'%s' is no request to the daemon", msg_table[msg->type].name);
@@ -260,16 +267,15 @@ static void receive_one(struct daemon *daemon)
 {
     struct control *control = daemon->control;
     struct sock_frame frames[SOCK_FRAMES_MAX];
-    struct request request = {.id = 0};
+    struct request request = {.uid = -1};
     struct msg msg = {.id = 0};
     struct err err = {0};
     int n_frames = 0;
-    int64_t uid = -1;
-    int rc = sock_recv(control->sock, &request.peer, &control->arena, &msg, frames, &n_frames, &uid,
-                       &err);
+    int rc = sock_recv(control->sock, &request.peer, &control->arena, &msg, frames, &n_frames,
+                       &request.uid, &err);
     request.id = msg.id;
     if (rc >= 0) {
-        handle(daemon, &request, &msg, uid, frames, n_frames);
+        handle(daemon, &request, &msg, frames, n_frames);
     } else if (rc != ERR_TIMEOUT) {
         daemon->counters[COUNT_GARBAGE]++;
         control_error(daemon, &request, &err);

@@ -17,6 +17,7 @@ struct control;
 struct request {
     struct sock_peer peer;
     int64_t id;
+    int64_t uid; /* of the client, -1 if unknown */
 };
 
 typedef void control_fn(struct daemon *daemon, const struct request *request, const void *body,
@@ -26,6 +27,8 @@ int control_open(struct daemon *daemon, struct err *err);
 void control_close(struct daemon *daemon);
 
 void control_reply(struct daemon *daemon, const struct request *request, const struct doc *result);
+/* Takes the bytes of a frame of the request that is being handled. */
+struct sock_kept *control_keep(struct daemon *daemon, const struct sock_frame *frame);
 /* With raw frames behind the answer; they are copied. */
 void control_reply_frames(struct daemon *daemon, const struct request *request,
                           const struct doc *result, const struct sock_frame *frames, int n_frames);

@@ -31,6 +31,7 @@ struct daemon {
     struct log *log;
     int state_fd, blobs_fd, datasets_fd, uploads_fd, jobs_fd, run_fd, lock_fd, run_lock_fd;
     struct store *store;
+    struct blob_packs *packs; /* the store thread's */
     struct datasets *datasets;
     struct uploads *uploads;
     struct jobs *jobs;

@@ -9,17 +9,16 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "daemon/blob.h"
+#include "base/hash.h"
 #include "daemon/jobs.h"
 #include "daemon/store.h"
-
-enum { VERIFY_SLICE_US = 50000 };
 
 static void free_dataset(struct dataset *dataset)
 {
     free(dataset->name);
     free(dataset->kind);
     free(dataset->splits);
+    free(dataset->place);
     free(dataset);
 }
 
@@ -30,11 +29,11 @@ static char *copy(const char *text)
     return ret;
 }
 
-static void forget(struct daemon *daemon, const char *name)
+void dataset_forget(struct daemon *daemon, const char *name, int64_t version)
 {
     for (struct dataset **link = &daemon->datasets->head; *link != NULL; link = &(*link)->next) {
         struct dataset *dataset = *link;
-        if (!strcmp(dataset->name, name)) {
+        if (dataset->version == version && !strcmp(dataset->name, name)) {
             *link = dataset->next;
             daemon->datasets->n--;
             free_dataset(dataset);
@@ -43,17 +42,25 @@ static void forget(struct daemon *daemon, const char *name)
     }
 }
 
-struct dataset *dataset_add(struct daemon *daemon, const struct dataset *values)
+static bool comes_before(const struct dataset *a, const struct dataset *b)
 {
-    forget(daemon, values->name);
+    int order = strcmp(a->name, b->name);
+    return order < 0 || (order == 0 && a->version < b->version);
+}
+
+struct dataset *dataset_add(struct daemon *daemon, const struct dataset *values, const char *id)
+{
+    dataset_forget(daemon, values->name, values->version);
     struct dataset *dataset = calloc(1, sizeof(*dataset));
     BUG_ON(dataset == NULL);
     *dataset = *values;
     dataset->name = copy(values->name);
     dataset->kind = copy(values->kind);
     dataset->splits = copy(values->splits);
+    dataset->place = copy(values->place);
+    snprintf(dataset->id, sizeof(dataset->id), "%s", id);
     struct dataset **link = &daemon->datasets->head;
-    while (*link != NULL && strcmp((*link)->name, dataset->name) < 0) {
+    while (*link != NULL && comes_before(*link, dataset)) {
         link = &(*link)->next;
     }
     dataset->next = *link;
@@ -67,13 +74,16 @@ static int load_row(void *context, const struct db_row *row, struct err *err)
     (void)err;
     struct arena arena;
     arena_init(&arena);
-    struct dataset values = {
-        .files = db_int(row, 3), .bytes = db_int(row, 4), .created_us = db_int(row, 5)};
+    struct dataset values = {.version = db_int(row, 1),
+                             .files = db_int(row, 4),
+                             .bytes = db_int(row, 5),
+                             .created_us = db_int(row, 6),
+                             .uid = db_int(row, 8)};
     values.name = arena_strdup(&arena, db_text(row, 0));
-    values.kind = arena_strdup(&arena, db_text(row, 1));
-    values.splits = arena_strdup(&arena, db_text(row, 6));
-    snprintf(values.id, sizeof(values.id), "%s", db_text(row, 2));
-    dataset_add(context, &values);
+    values.kind = arena_strdup(&arena, db_text(row, 2));
+    values.splits = arena_strdup(&arena, db_text(row, 7));
+    values.place = arena_strdup(&arena, db_text(row, 9));
+    dataset_add(context, &values, db_text(row, 3));
     arena_fini(&arena);
     return 0;
 }
@@ -88,19 +98,37 @@ int dataset_open(struct daemon *daemon, struct err *err)
 void dataset_close(struct daemon *daemon)
 {
     while (daemon->datasets != NULL && daemon->datasets->head != NULL) {
-        forget(daemon, daemon->datasets->head->name);
+        const struct dataset *dataset = daemon->datasets->head;
+        dataset_forget(daemon, dataset->name, dataset->version);
     }
     free(daemon->datasets);
     daemon->datasets = NULL;
 }
 
+/* "digits@2" -> the length of "digits", and 2; without a version 0. */
+static size_t split_name(const char *name, int64_t *ret_version)
+{
+    const char *at = strrchr(name, '@');
+    *ret_version = 0;
+    if (at == NULL || !doc_parse_int(at + 1, ret_version) || *ret_version < 1) {
+        *ret_version = 0;
+        return strlen(name);
+    }
+    return (size_t)(at - name);
+}
+
 struct dataset *dataset_find(const struct daemon *daemon, const char *name)
 {
-    struct dataset *dataset = daemon->datasets->head;
-    while (dataset != NULL && (dataset->removing || strcmp(dataset->name, name) != 0)) {
-        dataset = dataset->next;
+    struct dataset *found = NULL;
+    int64_t version = 0;
+    size_t n = split_name(name, &version);
+    for (struct dataset *d = daemon->datasets->head; d != NULL; d = d->next) {
+        if (!d->removing && strlen(d->name) == n && !memcmp(d->name, name, n) &&
+            (version == 0 || d->version == version)) {
+            found = d; /* the last one is the newest */
+        }
     }
-    return dataset;
+    return found;
 }
 
 int dataset_get(const struct daemon *daemon, const char *name, struct dataset **ret,
@@ -133,20 +161,31 @@ void dataset_write(const struct daemon *daemon, const struct dataset *dataset, b
     clock_format(dataset->created_us, created, sizeof(created));
     doc_set_map(map);
     doc_put_str(map, arena, "name", dataset->name);
+    doc_put_int(map, arena, "version", dataset->version);
     doc_put_str(map, arena, "kind", dataset->kind);
     doc_put_str(map, arena, "id", dataset->id);
     doc_put_int(map, arena, "files", dataset->files);
     doc_put_int(map, arena, "bytes", dataset->bytes);
     doc_put_str(map, arena, "created", created);
+    if (dataset->place[0] != '\0') {
+        doc_put_str(map, arena, "place", dataset->place);
+    }
     if (!full) {
         return;
+    }
+    struct doc *versions = doc_put(map, arena, "versions");
+    doc_set_list(versions);
+    for (const struct dataset *d = daemon->datasets->head; d != NULL; d = d->next) {
+        if (!d->removing && !strcmp(d->name, dataset->name)) {
+            doc_set_int(doc_push(versions, arena), d->version);
+        }
     }
     struct doc *splits = NULL;
     if (doc_read_json(dataset->splits, strlen(dataset->splits), &doc_limits_default, arena, &splits,
                       NULL) >= 0) {
         doc_copy(doc_put(map, arena, "splits"), arena, splits);
     }
-    jobs_write_users(daemon, dataset->name, doc_put(map, arena, "used_by"), arena);
+    jobs_write_users(daemon, dataset->id, doc_put(map, arena, "used_by"), arena);
 }
 
 void dataset_write_all(const struct daemon *daemon, struct doc *map, struct arena *arena)
@@ -155,7 +194,7 @@ void dataset_write_all(const struct daemon *daemon, struct doc *map, struct aren
     struct doc *list = doc_put(map, arena, "datasets");
     doc_set_list(list);
     for (const struct dataset *d = daemon->datasets->head; d != NULL; d = d->next) {
-        if (!d->removing) {
+        if (!d->removing && dataset_find(daemon, d->name) == d) {
             dataset_write(daemon, d, false, doc_push(list, arena), arena);
         }
     }
@@ -167,6 +206,34 @@ int dataset_manifest(const struct daemon *daemon, const char *id, int *ret_fd, s
     snprintf(name, sizeof(name), "%.64s.json", id);
     *ret_fd = openat(daemon->datasets_fd, name, O_RDONLY | O_CLOEXEC);
     return *ret_fd < 0 ? err_errno(err, errno, "open the manifest %.16s", id) : 0;
+}
+
+int dataset_read(const struct daemon *daemon, const char *id, struct arena *arena,
+                 const struct doc **ret_files, struct err *err)
+{
+    char name[HASH_ID_TEXT + 8];
+    char found[HASH_ID_TEXT];
+    struct doc *manifest = NULL;
+    struct buf text;
+    buf_init(&text);
+    snprintf(name, sizeof(name), "%.64s.json", id);
+    int rc = file_read(daemon->datasets_fd, name, doc_limits_default.bytes, &text, err);
+    rc = rc < 0 ? rc
+                : doc_read_json(text.data, text.size, &doc_limits_default, arena, &manifest, err);
+    if (rc >= 0) {
+        buf_clear(&text);
+        doc_write_canonical(manifest, &text);
+        hash_bytes(text.data, text.size, found);
+    }
+    buf_fini(&text);
+    if (rc < 0) {
+        return rc;
+    }
+    *ret_files = doc_get(manifest, "files");
+    if (strcmp(found, id) != 0 || *ret_files == NULL || (*ret_files)->type != DOC_LIST) {
+        return err_set(err, ERR_CORRUPT, "the manifest %.64s is damaged", id);
+    }
+    return 0;
 }
 
 void dataset_on_list(struct daemon *daemon, const struct request *request, const void *body,
@@ -201,251 +268,4 @@ void dataset_on_show(struct daemon *daemon, const struct request *request, const
     dataset_write(daemon, dataset, true, map, &arena);
     control_reply(daemon, request, map);
     arena_fini(&arena);
-}
-
-/* ---- verify: a slice of files a task, so that others get their turn
- * ---------------------------------------- */
-
-struct verify_task {
-    struct store_task task;
-    struct daemon *daemon;
-    struct request request;
-    char id[HASH_ID_TEXT];
-    struct arena arena;
-    const struct doc *files;
-    size_t next;
-    int64_t bytes;
-    struct doc *damaged;
-};
-
-static int open_manifest(struct verify_task *task, struct err *err)
-{
-    char name[HASH_ID_TEXT + 8];
-    struct buf text;
-    struct doc *manifest = NULL;
-    buf_init(&text);
-    snprintf(name, sizeof(name), "%s.json", task->id);
-    int rc = file_read(task->daemon->datasets_fd, name, doc_limits_default.bytes, &text, err);
-    if (rc >= 0) {
-        rc = doc_read_json(text.data, text.size, &doc_limits_default, &task->arena, &manifest, err);
-    }
-    buf_fini(&text);
-    if (rc < 0) {
-        return rc;
-    }
-    char id[HASH_ID_TEXT];
-    struct buf canonical;
-    buf_init(&canonical);
-    doc_write_canonical(manifest, &canonical);
-    hash_bytes(canonical.data, canonical.size, id);
-    buf_fini(&canonical);
-    task->files = doc_get(manifest, "files");
-    if (strcmp(id, task->id) != 0 || task->files == NULL || task->files->type != DOC_LIST) {
-        return err_set(err, ERR_CORRUPT, "the manifest %s is damaged", task->id);
-    }
-    return 0;
-}
-
-/* A damaged blob goes aside, so that an upload of the same file brings it back whole. */
-static int note_damage(struct verify_task *task, const struct doc *file, struct err *err)
-{
-    const char *id = doc_str(file, "id", "");
-    doc_set_str(doc_push(task->damaged, &task->arena), &task->arena, doc_str(file, "path", ""));
-    return blob_is_id(id) ? blob_put_aside(task->daemon->blobs_fd, task->daemon->state_fd, id, err)
-                          : 0;
-}
-
-static int run_verify(struct store_task *base, struct db *db, struct err *err)
-{
-    (void)db;
-    struct verify_task *task = (struct verify_task *)base;
-    int rc = task->files == NULL ? open_manifest(task, err) : 0;
-    int64_t end_us = clock_us() + VERIFY_SLICE_US;
-    while (rc >= 0 && task->next < task->files->n && clock_us() < end_us) {
-        const struct doc *file = doc_at(task->files, task->next++);
-        const char *id = doc_str(file, "id", "");
-        int64_t bytes = doc_int(file, "bytes", 0);
-        struct err found = {0};
-        int status =
-            blob_is_id(id) ? blob_verify(task->daemon->blobs_fd, id, bytes, &found) : ERR_CORRUPT;
-        task->bytes += bytes;
-        if (status == ERR_CORRUPT || status == ERR_NOT_FOUND || status == ERR_IO) {
-            rc = note_damage(task, file, err);
-        } else if (status < 0) {
-            *err = found;
-            rc = status;
-        }
-    }
-    return rc;
-}
-
-static void done_verify(struct store_task *base)
-{
-    struct verify_task *task = (struct verify_task *)base;
-    if (base->status >= 0 && task->next < task->files->n) {
-        store_put(task->daemon->store, base);
-        return;
-    }
-    if (base->status < 0) {
-        control_error(task->daemon, &task->request, &base->err);
-    } else {
-        struct doc *map = doc_new(&task->arena);
-        doc_set_map(map);
-        doc_put_int(map, &task->arena, "files", (int64_t)task->files->n);
-        doc_put_int(map, &task->arena, "bytes", task->bytes);
-        doc_copy(doc_put(map, &task->arena, "damaged"), &task->arena, task->damaged);
-        control_reply(task->daemon, &task->request, map);
-    }
-    arena_fini(&task->arena);
-    free(task);
-}
-
-void dataset_on_verify(struct daemon *daemon, const struct request *request, const void *body,
-                       const struct sock_frame *frames, int n_frames)
-{
-    (void)frames;
-    (void)n_frames;
-    const struct msg_named *named = body;
-    struct dataset *dataset = NULL;
-    struct err err = {0};
-    if (dataset_get(daemon, named->name, &dataset, &err) < 0) {
-        control_error(daemon, request, &err);
-        return;
-    }
-    struct verify_task *task = calloc(1, sizeof(*task));
-    BUG_ON(task == NULL);
-    task->daemon = daemon;
-    task->request = *request;
-    memcpy(task->id, dataset->id, sizeof(task->id));
-    arena_init(&task->arena);
-    task->damaged = doc_new(&task->arena);
-    doc_set_list(task->damaged);
-    store_task_init(&task->task, run_verify, done_verify, false);
-    store_put(daemon->store, &task->task);
-}
-
-/* ---- remove: first the rows, then the files that nobody names any more
- * -------------------------------------- */
-
-struct remove_task {
-    struct store_task task;
-    struct daemon *daemon;
-    struct request request;
-    char *name;
-    char id[HASH_ID_TEXT];
-    struct arena arena;
-    struct doc *orphans;
-};
-
-static int add_orphan(void *context, const struct db_row *row, struct err *err)
-{
-    (void)err;
-    struct remove_task *task = context;
-    doc_set_str(doc_push(task->orphans, &task->arena), &task->arena, db_text(row, 0));
-    return 0;
-}
-
-static int set_true(void *context, const struct db_row *row, struct err *err)
-{
-    (void)row;
-    (void)err;
-    *(bool *)context = true;
-    return 0;
-}
-
-static int run_remove_rows(struct store_task *base, struct db *db, struct err *err)
-{
-    struct remove_task *task = (struct remove_task *)base;
-    int rc = db_each(db, DB_BLOBS_ORPHANED, add_orphan, task, err, "s", task->name);
-    if (rc >= 0) {
-        rc = db_run(db, DB_BLOB_UNREF, err, "s", task->name);
-    }
-    return rc < 0 ? rc : db_run(db, DB_DATASET_REMOVE, err, "s", task->name);
-}
-
-/* Asks again: an upload may have named a blob in between. */
-static int run_remove_files(struct store_task *base, struct db *db, struct err *err)
-{
-    struct remove_task *task = (struct remove_task *)base;
-    char path[BLOB_PATH];
-    int rc = 0;
-    for (size_t i = 0; i < task->orphans->n && rc >= 0; i++) {
-        bool used = false;
-        const char *id = doc_at(task->orphans, i)->str;
-        rc = db_each(db, DB_BLOB_USED, set_true, &used, err, "s", id);
-        if (rc >= 0 && !used) {
-            blob_path(id, path);
-            unlinkat(task->daemon->blobs_fd, path, 0);
-        }
-    }
-    bool used = false;
-    if (rc >= 0) {
-        rc = db_each(db, DB_MANIFEST_USED, set_true, &used, err, "s", task->id);
-    }
-    if (rc >= 0 && !used) {
-        char name[HASH_ID_TEXT + 8];
-        snprintf(name, sizeof(name), "%s.json", task->id);
-        unlinkat(task->daemon->datasets_fd, name, 0);
-    }
-    return rc;
-}
-
-static void free_remove(struct store_task *base)
-{
-    struct remove_task *task = (struct remove_task *)base;
-    arena_fini(&task->arena);
-    free(task->name);
-    free(task);
-}
-
-static void done_remove_rows(struct store_task *base)
-{
-    struct remove_task *task = (struct remove_task *)base;
-    struct daemon *daemon = task->daemon;
-    if (base->status < 0) {
-        for (struct dataset *d = daemon->datasets->head; d != NULL; d = d->next) {
-            d->removing = d->removing && strcmp(d->name, task->name) != 0;
-        }
-        control_error(daemon, &task->request, &base->err);
-        free_remove(base);
-        return;
-    }
-    forget(daemon, task->name);
-    control_reply_empty(daemon, &task->request);
-    log_put(daemon->log, LOG_LEVEL_INFO, "data set removed", LOG_TEXT("name", task->name));
-    store_task_init(base, run_remove_files, free_remove, false);
-    store_put(daemon->store, base);
-}
-
-void dataset_on_remove(struct daemon *daemon, const struct request *request, const void *body,
-                       const struct sock_frame *frames, int n_frames)
-{
-    (void)frames;
-    (void)n_frames;
-    const struct msg_named *named = body;
-    struct dataset *dataset = NULL;
-    struct err err = {0};
-    int rc = dataset_get(daemon, named->name, &dataset, &err);
-    const char *user = rc >= 0 ? jobs_user(daemon, named->name) : NULL;
-    if (user != NULL) {
-        rc = err_set(&err, ERR_BUSY,
-                     "the data set '%s' is used by the job %s; cancel it or wait for its end",
-                     named->name, user);
-    }
-    if (rc < 0) {
-        control_error(daemon, request, &err);
-        return;
-    }
-    struct remove_task *task = calloc(1, sizeof(*task));
-    BUG_ON(task == NULL);
-    task->daemon = daemon;
-    task->request = *request;
-    task->name = copy(dataset->name);
-    memcpy(task->id, dataset->id, sizeof(task->id));
-    arena_init(&task->arena);
-    task->orphans = doc_new(&task->arena);
-    doc_set_list(task->orphans);
-    dataset->removing = true;
-    store_task_init(&task->task, run_remove_rows, done_remove_rows, true);
-    store_put(daemon->store, &task->task);
 }

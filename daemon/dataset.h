@@ -11,12 +11,14 @@
 
 #include "daemon/control.h"
 
-struct dataset {
-    struct dataset *next; /* sorted by name */
+struct dataset {          /* a version of one */
+    struct dataset *next; /* sorted by name, then by version */
     char *name, *kind;
     char id[65]; /* of the manifest: datasets/<id>.json */
-    int64_t files, bytes, created_us;
+    int64_t version, files, bytes, created_us;
+    int64_t uid;  /* who put it; -1 if unknown */
     char *splits; /* JSON */
+    char *place;  /* the folder, if its files were not copied; else "" */
     bool removing;
 };
 struct datasets {
@@ -28,19 +30,25 @@ int dataset_open(struct daemon *daemon,
                  struct err *err); /* reads the rows; before the store has work */
 void dataset_close(struct daemon *daemon);
 
+/* "name" is the newest version, "name@2" that one. */
 struct dataset *dataset_find(const struct daemon *daemon, const char *name);
 /* As dataset_find, with ERR_NOT_FOUND and the nearest name. */
 int dataset_get(const struct daemon *daemon, const char *name, struct dataset **ret,
                 struct err *err);
-/* Takes the texts by copy; an entry of the same name is replaced. */
-struct dataset *dataset_add(struct daemon *daemon, const struct dataset *values);
-/* {name, kind, id, files, bytes, created}; with splits and used_by when full. */
+/* Takes the texts by copy, and the manifest's id; an entry of the same name and version is
+ * replaced. */
+struct dataset *dataset_add(struct daemon *daemon, const struct dataset *values, const char *id);
+void dataset_forget(struct daemon *daemon, const char *name, int64_t version);
+/* {name, version, kind, id, files, bytes, created}; with versions, splits and used_by when full. */
 void dataset_write(const struct daemon *daemon, const struct dataset *dataset, bool full,
                    struct doc *map, struct arena *arena);
-/* {datasets: [...]} */
+/* {datasets: [...]}, the newest version of each. */
 void dataset_write_all(const struct daemon *daemon, struct doc *map, struct arena *arena);
 /* Opens the manifest for a child. */
 int dataset_manifest(const struct daemon *daemon, const char *id, int *ret_fd, struct err *err);
+/* Reads it, checks its id and gives its list of files. Any thread. */
+int dataset_read(const struct daemon *daemon, const char *id, struct arena *arena,
+                 const struct doc **ret_files, struct err *err);
 
 control_fn dataset_on_list, dataset_on_show, dataset_on_verify, dataset_on_remove;
 

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@ struct db {
     sqlite3 *handle;
     sqlite3_stmt *statements[DB_MAX_];
 };
-enum { DB_VERSION = 1 }; /* user_version in the schema */
+enum { DB_VERSION = 2 }; /* user_version in the schema */
 
 struct db_row {
     sqlite3_stmt *statement;
@@ -30,12 +31,24 @@ static const char db_schema[] =
     "PRAGMA trusted_schema = OFF;"
     "PRAGMA temp_store = MEMORY;"
     "BEGIN IMMEDIATE;"
-    "CREATE TABLE IF NOT EXISTS dataset(name TEXT PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT "
-    "NULL, files INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL, created INTEGER NOT NULL, splits TEXT NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS dataset_blob(dataset TEXT NOT NULL, blob TEXT NOT NULL, PRIMARY "
-    "KEY(dataset, blob)) WITHOUT ROWID;"
-    "CREATE INDEX IF NOT EXISTS dataset_blob_blob ON dataset_blob(blob);"
+    "CREATE TABLE IF NOT EXISTS version(name TEXT NOT NULL, version INTEGER NOT NULL, kind TEXT "
+    "NOT "
+    "NULL, id TEXT NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL, created INTEGER NOT "
+    "NULL, splits TEXT NOT NULL, uid INTEGER NOT NULL, place TEXT NOT NULL, PRIMARY KEY(name, "
+    "version)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS manifest(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE IF NOT EXISTS holds(manifest INTEGER NOT NULL, blob TEXT NOT NULL, bytes INTEGER "
+    "NOT NULL, PRIMARY KEY(manifest, blob)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS holds_blob ON holds(blob);"
+    "CREATE TABLE IF NOT EXISTS pack(number INTEGER PRIMARY KEY, name TEXT NOT NULL, created "
+    "INTEGER NOT NULL, dead INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS blob(id TEXT PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER "
+    "NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS blob_pack ON blob(pack);"
+    /* What came since blobs were looked for last: rows at the end cost little, rows in the order
+     * of ids touch a page each. */
+    "CREATE TABLE IF NOT EXISTS arrival(number INTEGER PRIMARY KEY, id TEXT NOT NULL, pack INTEGER "
+    "NOT NULL, offset INTEGER NOT NULL, bytes INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS job(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT "
     "NOT NULL, key TEXT, state TEXT NOT NULL,"
     " code INTEGER NOT NULL, reason TEXT, reason_path TEXT, created INTEGER, started INTEGER, "
@@ -56,7 +69,19 @@ static const char db_schema[] =
     "NOT NULL, path TEXT, reason TEXT,"
     " convicted INTEGER NOT NULL, time INTEGER NOT NULL, PRIMARY KEY(job, stream, sample)) WITHOUT "
     "ROWID;"
-    "PRAGMA user_version = 1;"
+    "PRAGMA user_version = 2;"
+    "COMMIT;";
+
+/* From version 1: data sets had one version each and named their blobs themselves. */
+static const char db_from_1[] =
+    "BEGIN IMMEDIATE;"
+    "INSERT OR IGNORE INTO version SELECT name, 1, kind, id, files, bytes, created, splits, 0, '' "
+    "FROM dataset;"
+    "INSERT OR IGNORE INTO manifest(id) SELECT DISTINCT id FROM dataset;"
+    "INSERT OR IGNORE INTO holds SELECT m.number, b.blob, 0 FROM dataset_blob b JOIN dataset d ON "
+    "d.name = b.dataset JOIN manifest m ON m.id = d.id;"
+    "DROP TABLE dataset_blob;"
+    "DROP TABLE dataset;"
     "COMMIT;";
 
 static int fail(struct db *db, int rc, const char *what, struct err *err)
@@ -105,6 +130,17 @@ static int check_version(struct db *db, const char *path, struct err *err)
                          path, version, DB_VERSION);
 }
 
+static bool has_table(struct db *db, const char *name)
+{
+    sqlite3_stmt *statement = NULL;
+    bool found = sqlite3_prepare_v2(db->handle, "SELECT 1 FROM sqlite_master WHERE name = ?", -1,
+                                    &statement, NULL) == SQLITE_OK &&
+                 sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+                 sqlite3_step(statement) == SQLITE_ROW;
+    sqlite3_finalize(statement);
+    return found;
+}
+
 int db_open(const char *path, struct db **ret, struct err *err)
 {
     struct db *db = calloc(1, sizeof(*db));
@@ -123,6 +159,9 @@ int db_open(const char *path, struct db **ret, struct err *err)
         rc = err_set(err, ERR_CORRUPT, "database %s: quick_check finds damage", path);
     } else if ((rc = check_version(db, path, err)) >= 0) {
         rc = exec(db, db_schema, err);
+    }
+    if (rc >= 0 && has_table(db, "dataset")) {
+        rc = exec(db, db_from_1, err);
     }
     for (int i = 0; rc >= 0 && i < DB_MAX_; i++) {
         int prepared = sqlite3_prepare_v3(db->handle, db_sql_table[i], -1,

@@ -98,32 +98,32 @@ int jobs_get(const struct daemon *daemon, const char *id_or_name, struct job **r
                    near != NULL ? "'" : "");
 }
 
-static bool uses(const struct job *job, const char *dataset)
+static bool uses(const struct job *job, const char *manifest)
 {
     for (int64_t i = 0; i < job->n_pins && !jobs_is_over(job); i++) {
-        if (!strcmp(job->pins[i].name, dataset)) {
+        if (!strcmp(job->pins[i].id, manifest)) {
             return true;
         }
     }
     return false;
 }
 
-const char *jobs_user(const struct daemon *daemon, const char *dataset)
+const char *jobs_user(const struct daemon *daemon, const char *manifest)
 {
     for (const struct job *job = daemon->jobs->head; job != NULL; job = job->next) {
-        if (uses(job, dataset)) {
+        if (uses(job, manifest)) {
             return job->id;
         }
     }
     return NULL;
 }
 
-void jobs_write_users(const struct daemon *daemon, const char *dataset, struct doc *list,
+void jobs_write_users(const struct daemon *daemon, const char *manifest, struct doc *list,
                       struct arena *arena)
 {
     doc_set_list(list);
     for (const struct job *job = daemon->jobs->head; job != NULL; job = job->next) {
-        if (uses(job, dataset)) {
+        if (uses(job, manifest)) {
             doc_set_str(doc_push(list, arena), arena, job->id);
         }
     }

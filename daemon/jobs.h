@@ -78,9 +78,10 @@ int jobs_get(const struct daemon *daemon, const char *id_or_name, struct job **r
              struct err *err);
 bool jobs_is_over(const struct job *job);
 int64_t jobs_count(const struct daemon *daemon, int state);
-/* A job that is not over and uses the data set, or NULL; the list of them. */
-const char *jobs_user(const struct daemon *daemon, const char *dataset);
-void jobs_write_users(const struct daemon *daemon, const char *dataset, struct doc *list,
+/* A job that is not over and uses the version of a data set with this manifest, or NULL; the list.
+ */
+const char *jobs_user(const struct daemon *daemon, const char *manifest);
+void jobs_write_users(const struct daemon *daemon, const char *manifest, struct doc *list,
                       struct arena *arena);
 
 /* Moves the job by an event, stores it and tells the watchers. reason may be NULL. ERR_INVALID: not

@@ -1,5 +1,6 @@
 /* millraced - the training service: reads its settings, opens its parts and turns the loop until it
  * is asked to end. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,12 +26,17 @@ static int fail(const struct err *err)
     return err_find(err->code)->exit_status;
 }
 
+enum { LARGE_BYTES = 256 << 10 };
+
 static int run(const struct settings *settings)
 {
     uv_loop_t loop;
     struct daemon daemon;
     struct log log;
     struct err err = {0};
+    /* What is large comes from the system and goes back to it: chunks of uploads leave no holes. */
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
     log_init(&log, "millraced", STDERR_FILENO, (enum log_level)settings->log_level,
              (enum log_form)settings->log_form);
     uv_loop_init(&loop);

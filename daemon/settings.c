@@ -45,7 +45,7 @@ const struct opt settings_options[] = {
     OPT_I64_ROW(settings, max_watchers, 256, 1, 10000, "Clients that may watch jobs at once.", ROW_FLAGS),
     OPT_I64_ROW(settings, max_previews, 4, 1, 64, "Pipelines that are explained, previewed or run alone at once.", ROW_FLAGS),
     OPT_I64_ROW(settings, max_uploads, 16, 1, 1000, "Uploads at once.", ROW_FLAGS),
-    OPT_I64_ROW(settings, upload_credit, 16, 1, 1024, "Chunks of an upload that may be on their way without a reply.", ROW_FLAGS),
+    OPT_I64_ROW(settings, upload_credit, 12, 1, 1024, "Chunks of an upload that may be on their way without a reply.", ROW_FLAGS),
     OPT_I64_ROW(settings, upload_keep_days, 7, 0, 3650, "Days after which the parts of a broken upload are swept.", ROW_FLAGS),
     OPT_I64_ROW(settings, max_dataset_bytes, 1024 * GIB, 1, OPT_I64_MAX, "Greatest size of a data set.", ROW_FLAGS, .unit = "bytes"),
     OPT_I64_ROW(settings, max_dataset_files, 200000, 1, 200000, "Greatest number of files of a data set.", ROW_FLAGS),

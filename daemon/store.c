@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
-enum { STORE_GROUP = 256, STORE_SYNC_ONE_BY_ONE = 3 };
+enum { STORE_GROUP = 256, STORE_SYNC_EACH = 8 };
 
 struct store_list {
     struct store_task *head;
@@ -55,26 +56,32 @@ void store_task_init(struct store_task *task, store_fn *run, void (*done)(struct
     task->dir_fd = -1;
 }
 
-static void run_task(struct store *store, struct store_task *task)
+/* Calls run or publish, inside a savepoint of the group's transaction if it writes rows. */
+static int call(struct store *store, struct store_task *task, store_fn *fn, bool rows)
 {
-    if (task->rows && !db_in_transaction(store->db)) {
-        task->status = db_begin(store->db, &task->err);
+    struct err err = {0};
+    int rc = 0;
+    if (rows && !db_in_transaction(store->db)) {
+        rc = db_begin(store->db, &err);
     }
-    if (task->status >= 0 && task->rows) {
-        task->status = db_savepoint(store->db, &task->err);
-    }
-    if (task->status < 0) {
-        return;
-    }
-    task->status = task->run(task, store->db, &task->err);
-    if (task->rows) {
-        struct err err = {0};
-        int rc = db_release(store->db, task->status < 0, &err);
-        if (rc < 0 && task->status >= 0) {
+    rc = rc < 0 || !rows ? rc : db_savepoint(store->db, &err);
+    if (rc < 0) {
+        task->err = err;
+        if (fn == task->publish) {
             task->status = rc;
+            fn(task, store->db, NULL);
+        }
+        return rc;
+    }
+    rc = fn(task, store->db, &task->err);
+    if (rows) {
+        int released = db_release(store->db, rc < 0, &err);
+        if (released < 0 && rc >= 0) {
             task->err = err;
+            rc = released;
         }
     }
+    return rc;
 }
 
 /* SQLite takes back the whole transaction on some errors; then what went before in the group is
@@ -82,35 +89,61 @@ static void run_task(struct store *store, struct store_task *task)
 static void fail_before(struct store_task *group, const struct store_task *end)
 {
     for (struct store_task *task = group; task != end; task = task->next) {
-        if (task->rows && task->status >= 0) {
+        if ((task->rows || task->late_rows) && task->status >= 0) {
             task->status = end->status;
             task->err = end->err;
         }
     }
 }
 
-static int n_fds(const struct store_task *group, bool dirs)
+struct file_key {
+    dev_t device;
+    ino_t inode;
+};
+
+static struct file_key key_of(int fd)
 {
+    struct stat st;
+    return fstat(fd, &st) == 0 ? (struct file_key){st.st_dev, st.st_ino} : (struct file_key){0, 0};
+}
+
+static bool same_file(struct file_key a, struct file_key b)
+{
+    return a.inode == b.inode && a.device == b.device && a.inode != 0;
+}
+
+/* How many different files (or folders) in a row a group has to sync. */
+static int n_files(const struct store_task *group, bool dirs)
+{
+    struct file_key last = {0, 0};
     int n = 0;
     for (const struct store_task *task = group; task != NULL; task = task->next) {
-        n += (dirs ? task->dir_fd : task->sync_fd) >= 0;
+        int fd = dirs ? task->dir_fd : task->sync_fd;
+        if (fd >= 0) {
+            struct file_key key = key_of(fd);
+            n += !same_file(key, last);
+            last = key;
+        }
     }
     return n;
 }
 
-/* Syncs the files (or folders) of a group: one by one if few, else the whole file system once. */
+/* Syncs the files (or folders) of a group: each once if few, else the whole file system. Chunks of
+ * one file stand in a row, so the last of them syncs for all. */
 static void sync_group(struct store *store, struct store_task *group, bool dirs)
 {
-    bool whole = n_fds(group, dirs) > STORE_SYNC_ONE_BY_ONE;
-    int failed = whole && syncfs(store->root_fd) != 0 ? errno : 0;
+    bool whole = n_files(group, dirs) > STORE_SYNC_EACH;
+    int error = whole && syncfs(store->root_fd) != 0 ? errno : 0;
+    struct file_key last = {0, 0};
     for (struct store_task *task = group; task != NULL; task = task->next) {
         int *fd = dirs ? &task->dir_fd : &task->sync_fd;
         if (*fd < 0) {
             continue;
         }
-        int error = failed;
-        if (!whole && fsync(*fd) != 0) {
-            error = errno;
+        struct file_key key = key_of(*fd);
+        if (!whole && !same_file(key, last)) {
+            error = fsync(*fd) != 0 ? errno : 0;
+            last = key;
         }
         if (error != 0 && task->status >= 0) {
             task->status = err_errno(&task->err, error, "sync");
@@ -125,29 +158,40 @@ static void commit_group(struct store *store, struct store_task *group)
     struct err err = {0};
     int rc = db_in_transaction(store->db) ? db_commit(store->db, &err) : 0;
     for (struct store_task *task = group; rc < 0 && task != NULL; task = task->next) {
-        if (task->rows && task->status >= 0) {
+        if ((task->rows || task->late_rows) && task->status >= 0) {
             task->status = rc;
             task->err = err;
         }
     }
 }
 
-static void run_group(struct store *store, struct store_task *group)
+/* One function of every task of a group that is well so far; publish hears of failures too. */
+static void call_all(struct store *store, struct store_task *group, bool publish)
 {
     for (struct store_task *task = group; task != NULL; task = task->next) {
         bool open = db_in_transaction(store->db);
-        run_task(store, task);
-        if (open && task->rows && task->status < 0 && !db_in_transaction(store->db)) {
+        bool rows = publish ? task->late_rows : task->rows;
+        if (publish && task->publish != NULL && task->status < 0) {
+            task->publish(task, store->db, NULL);
+        } else if (!publish || task->publish != NULL) {
+            task->status = call(store, task, publish ? task->publish : task->run, rows);
+        }
+        if (open && rows && task->status < 0 && !db_in_transaction(store->db)) {
             fail_before(group, task);
         }
     }
-    sync_group(store, group, false);
+}
+
+static void run_group(struct store *store, struct store_task *group)
+{
+    call_all(store, group, false);
     for (struct store_task *task = group; task != NULL; task = task->next) {
-        if (task->publish != NULL) {
-            int rc = task->publish(task, store->db, task->status < 0 ? NULL : &task->err);
-            task->status = task->status < 0 ? task->status : rc;
+        if (task->sync != NULL && task->status >= 0) {
+            task->status = task->sync(task, store->db, &task->err);
         }
     }
+    sync_group(store, group, false);
+    call_all(store, group, true);
     sync_group(store, group, true);
     commit_group(store, group);
 }

@@ -6,9 +6,9 @@
  * and `err`; a failed commit fails every task of its group that wrote rows. Lifetime: store_open ..
  * store_close; close runs what is queued first.
  *
- * Tasks that wait together form a group: all `run`, one sync of the files, all `publish` (renames),
- * one sync of the folders, one commit. So a thousand small files cost a few syncs, and nothing is
- * acknowledged before it is durable.
+ * Tasks that wait together form a group: all `run`, one sync a file, all `publish` (renames, rows
+ * about what is durable now), one sync a folder, one commit. So a thousand small files cost a few
+ * syncs, and nothing is acknowledged before it is durable.
  */
 #ifndef DAEMON_STORE_H
 #define DAEMON_STORE_H
@@ -25,11 +25,14 @@ typedef int store_fn(struct store_task *task, struct db *db, struct err *err);
 
 struct store_task {
     store_fn *run;     /* returns 0 or a negative code */
-    store_fn *publish; /* after its file is synced; may be NULL */
+    store_fn *sync;    /* makes durable what run wrote to a file that it shares; may be NULL */
+    store_fn *publish; /* after its file is synced; may be NULL. Called with err NULL and a status <
+                        * 0 when the task failed before */
     void (*done)(struct store_task *task);
-    bool rows;   /* writes to the database */
-    int sync_fd; /* set by run: a file to sync, closed by the store; -1 = none */
-    int dir_fd;  /* set by run or publish: a folder to sync, closed by the store; -1 = none */
+    bool rows;      /* run writes to the database */
+    bool late_rows; /* publish does */
+    int sync_fd;    /* set by run: a file to sync, closed by the store; -1 = none */
+    int dir_fd;     /* set by run or publish: a folder to sync, closed by the store; -1 = none */
     int status;
     struct err err;
     struct store_task *next;

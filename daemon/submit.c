@@ -44,7 +44,7 @@ static int pin_datasets(const struct daemon *daemon, struct order *order, struct
             return err_set_at(err, rc, is_train ? "data.train.dataset" : "data.validation.dataset",
                               "%s", found.text);
         }
-        order->pins[i].name = arena_strdup(&order->arena, dataset->name);
+        order->pins[i].name = arena_strdup(&order->arena, names.v[i]); /* "digits@1" stays so */
         order->pins[i].id = arena_strdup(&order->arena, dataset->id);
         order->n_pins++;
     }

@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/blob_sweep.h"
 #include "daemon/dataset.h"
 #include "daemon/upload_file.h"
 
-enum { UPLOAD_ID = 17 };
+enum { UPLOAD_ID = BLOB_PACK_OWNER, FILES_MAX = 1024 };
 
 struct upload_session {
     struct upload_session *next;
@@ -26,10 +27,13 @@ struct uploads {
 
 int upload_open(struct daemon *daemon, struct err *err)
 {
-    (void)err;
+    int rc = blob_pack_open(daemon->blobs_fd, store_db(daemon->store), &daemon->packs, err);
+    if (rc < 0) {
+        return rc;
+    }
     daemon->uploads = calloc(1, sizeof(*daemon->uploads));
     BUG_ON(daemon->uploads == NULL);
-    upload_file_sweep(daemon);
+    blob_sweep_start(daemon);
     return 0;
 }
 
@@ -48,6 +52,8 @@ void upload_close(struct daemon *daemon)
     }
     free(daemon->uploads);
     daemon->uploads = NULL;
+    blob_pack_close(daemon->packs);
+    daemon->packs = NULL;
 }
 
 static struct upload_session *find_session(const struct daemon *daemon, const char *id)
@@ -91,23 +97,10 @@ static int make_room(struct daemon *daemon, struct err *err)
     return 0;
 }
 
-static int check_name_free(const struct daemon *daemon, const struct upload_list *list,
-                           const char *id, struct err *err)
-{
-    const struct dataset *dataset = dataset_find(daemon, list->name);
-    if (dataset != NULL && strcmp(dataset->id, id) != 0) {
-        return err_set_at(
-            err, ERR_EXISTS, "name",
-            "the data set '%s' is there with other files; remove it first or take another name",
-            list->name);
-    }
-    return 0;
-}
-
 /* The session of a list: its id is made from what is declared, so that a client finds it again
  * without knowing it. */
 static int open_session(struct daemon *daemon, const struct msg_dataset_begin *begin,
-                        const struct sock_frame *frame, struct upload_session **ret,
+                        const struct sock_frame *frames, int n_frames, struct upload_session **ret,
                         struct err *err)
 {
     struct upload_session *session = calloc(1, sizeof(*session));
@@ -115,13 +108,12 @@ static int open_session(struct daemon *daemon, const struct msg_dataset_begin *b
     char id[HASH_ID_TEXT] = "";
     BUG_ON(session == NULL);
     arena_init(&session->arena);
-    int rc = upload_list_read(frame->data, frame->size, begin->name, begin->kind, daemon->settings,
+    int rc = upload_list_read(frames, n_frames, begin->name, begin->kind, daemon->settings,
                               &session->arena, &session->list, err);
     if (rc >= 0) {
-        upload_list_manifest(&session->list, &session->arena, doc_new(&session->arena), manifest);
+        upload_list_manifest(&session->list, NULL, NULL, manifest, NULL);
         const char *whole = arena_printf(&session->arena, "%s %s", session->list.name, manifest);
         hash_bytes(whole, strlen(whole), id);
-        rc = check_name_free(daemon, &session->list, manifest, err);
     }
     snprintf(session->id, sizeof(session->id), "%.16s", id);
     struct upload_session *old = rc >= 0 ? find_session(daemon, session->id) : NULL;
@@ -156,6 +148,7 @@ static void done_begin(struct store_task *base)
         doc_put_str(map, &arena, "upload", session->id);
         doc_put_int(map, &arena, "chunk_bytes", DAEMON_CHUNK_BYTES);
         doc_put_int(map, &arena, "credit", task->daemon->settings->upload_credit);
+        doc_put_int(map, &arena, "files_max", FILES_MAX);
         struct doc *have = doc_put(map, &arena, "have");
         doc_set_list(have);
         for (size_t i = 0; i < task->list->n; i++) {
@@ -173,12 +166,10 @@ void upload_on_begin(struct daemon *daemon, const struct request *request, const
 {
     struct err err = {0};
     struct upload_session *session = NULL;
-    int rc = n_frames == 1
-                 ? 0
-                 : err_set(&err, ERR_MISSING,
-                           "the list of files must follow as one frame (%d are here)", n_frames);
+    int rc =
+        n_frames > 0 ? 0 : err_set(&err, ERR_MISSING, "the list of files must follow as frames");
     if (rc >= 0) {
-        rc = open_session(daemon, body, &frames[0], &session, &err);
+        rc = open_session(daemon, body, frames, n_frames, &session, &err);
     }
     if (rc < 0) {
         control_error(daemon, request, &err);
@@ -218,20 +209,60 @@ static void done_chunk(struct store_task *base)
         arena_fini(&arena);
         task->daemon->counters[COUNT_UPLOAD_BYTES] += (int64_t)task->size;
     }
+    sock_kept_free(task->frame);
     free(task);
 }
 
-static int check_chunk(const struct daemon *daemon, const struct msg_dataset_chunk *chunk,
-                       int n_frames, size_t size, struct upload_session **ret, struct err *err)
+static void done_files(struct store_task *base)
 {
-    struct upload_session *session = find_session(daemon, chunk->upload);
+    struct upload_files_task *task = (struct upload_files_task *)base;
+    struct upload_session *session = task->session;
+    session->n_tasks--;
+    session->n_chunks--;
+    session->last_us = clock_us();
+    if (base->status < 0) {
+        task->daemon->counters[COUNT_STORE_ERRORS]++;
+        control_error(task->daemon, &task->request, &base->err);
+    } else {
+        struct arena arena;
+        arena_init(&arena);
+        struct doc *map = doc_new(&arena);
+        doc_set_map(map);
+        if (task->single) {
+            doc_put_int(map, &arena, "file", task->index);
+            doc_put_int(map, &arena, "have", (int64_t)task->size);
+        } else {
+            doc_put_int(map, &arena, "files", (int64_t)task->n);
+        }
+        control_reply(task->daemon, &task->request, map);
+        arena_fini(&arena);
+        task->daemon->counters[COUNT_UPLOAD_BYTES] += (int64_t)task->size;
+    }
+    sock_kept_free(task->frame);
+    free(task);
+}
+
+static int find_upload(const struct daemon *daemon, const char *id, int n_frames, size_t size,
+                       struct upload_session **ret, struct err *err)
+{
+    struct upload_session *session = find_session(daemon, id);
     *ret = session;
     if (session == NULL) {
-        return err_set(err, ERR_NOT_FOUND, "no upload '%.32s'; begin it again", chunk->upload);
+        return err_set(err, ERR_NOT_FOUND, "no upload '%.32s'; begin it again", id);
     }
     if (n_frames != 1 || size == 0 || size > DAEMON_CHUNK_BYTES) {
         return err_set(err, ERR_LIMIT, "a chunk is one frame of 1 to %d bytes", DAEMON_CHUNK_BYTES);
     }
+    if (session->n_chunks >= daemon->settings->upload_credit) {
+        return err_set(err, ERR_LIMIT, "more than %lld chunks without an answer (upload_credit)",
+                       (long long)daemon->settings->upload_credit);
+    }
+    return 0;
+}
+
+static int check_range(const struct msg_dataset_chunk *chunk, size_t size,
+                       const struct upload_session *session, struct err *err)
+{
     if (chunk->file < 0 || (size_t)chunk->file >= session->list.n) {
         return err_set(err, ERR_RANGE, "file %lld of %zu", (long long)chunk->file, session->list.n);
     }
@@ -242,11 +273,74 @@ static int check_chunk(const struct daemon *daemon, const struct msg_dataset_chu
                           (long long)chunk->offset, (long long)(chunk->offset + (int64_t)size),
                           (long long)file->bytes);
     }
-    if (session->n_chunks >= daemon->settings->upload_credit) {
-        return err_set(err, ERR_LIMIT, "more than %lld chunks without an answer (upload_credit)",
-                       (long long)daemon->settings->upload_credit);
-    }
     return 0;
+}
+
+/* The files of a frame: each whole, together as long as the frame. */
+static int check_files(const struct opt_ints *files, size_t size,
+                       const struct upload_session *session, struct err *err)
+{
+    int64_t sum = 0;
+    if (files->n > FILES_MAX) {
+        return err_set_at(err, ERR_LIMIT, "files", "%zu files in a chunk; %d are taken", files->n,
+                          FILES_MAX);
+    }
+    for (size_t i = 0; i < files->n; i++) {
+        if (files->v[i] < 0 || (size_t)files->v[i] >= session->list.n) {
+            return err_set_at(err, ERR_RANGE, "files", "file %lld of %zu", (long long)files->v[i],
+                              session->list.n);
+        }
+        const struct upload_file *file = &session->list.files[files->v[i]];
+        if (file->bytes > DAEMON_CHUNK_BYTES) {
+            return err_set_at(err, ERR_LIMIT, file->path, "a file of %lld bytes goes in chunks",
+                              (long long)file->bytes);
+        }
+        sum += file->bytes;
+    }
+    return (size_t)sum == size
+               ? 0
+               : err_set_at(err, ERR_INVALID, "files", "the frame has %zu bytes, the files %lld",
+                            size, (long long)sum);
+}
+
+/* Takes the bytes of n whole files, whose indices are given. */
+static void take_files(struct daemon *daemon, const struct request *request,
+                       struct upload_session *session, const struct opt_ints *files,
+                       const struct sock_frame *frame, bool single)
+{
+    struct upload_files_task *task = calloc(1, sizeof(*task) + files->n * sizeof(task->files[0]));
+    BUG_ON(task == NULL);
+    task->daemon = daemon;
+    task->session = session;
+    task->request = *request;
+    task->folder = session->id;
+    task->n = files->n;
+    task->size = frame->size;
+    task->single = single;
+    task->index = files->v[0];
+    task->frame = control_keep(daemon, frame);
+    for (size_t i = 0; i < files->n; i++) {
+        task->files[i] = &session->list.files[files->v[i]];
+    }
+    session->n_tasks++;
+    session->n_chunks++;
+    upload_file_whole(task, done_files);
+}
+
+void upload_on_files(struct daemon *daemon, const struct request *request, const void *body,
+                     const struct sock_frame *frames, int n_frames)
+{
+    const struct msg_dataset_files *message = body;
+    struct upload_session *session = NULL;
+    struct err err = {0};
+    size_t size = n_frames > 0 ? frames[0].size : 0;
+    int rc = find_upload(daemon, message->upload, n_frames, size, &session, &err);
+    rc = rc < 0 ? rc : check_files(&message->files, size, session, &err);
+    if (rc < 0) {
+        control_error(daemon, request, &err);
+        return;
+    }
+    take_files(daemon, request, session, &message->files, &frames[0], false);
 }
 
 void upload_on_chunk(struct daemon *daemon, const struct request *request, const void *body,
@@ -256,16 +350,19 @@ void upload_on_chunk(struct daemon *daemon, const struct request *request, const
     struct upload_session *session = NULL;
     struct err err = {0};
     size_t size = n_frames > 0 ? frames[0].size : 0;
-    if (check_chunk(daemon, chunk, n_frames, size, &session, &err) < 0) {
+    int rc = find_upload(daemon, chunk->upload, n_frames, size, &session, &err);
+    rc = rc < 0 ? rc : check_range(chunk, size, session, &err);
+    if (rc < 0) {
         control_error(daemon, request, &err);
         return;
     }
-    struct upload_chunk_task *task = calloc(1, sizeof(*task) + size);
-    if (task == NULL) {
-        err_set(&err, ERR_NO_MEMORY, "no memory for a chunk of %zu bytes", size);
-        control_error(daemon, request, &err);
+    if ((int64_t)size == session->list.files[chunk->file].bytes) {
+        const struct opt_ints one = {.v = &chunk->file, .n = 1};
+        take_files(daemon, request, session, &one, &frames[0], true);
         return;
     }
+    struct upload_chunk_task *task = calloc(1, sizeof(*task));
+    BUG_ON(task == NULL);
     task->daemon = daemon;
     task->session = session;
     task->request = *request;
@@ -274,7 +371,7 @@ void upload_on_chunk(struct daemon *daemon, const struct request *request, const
     task->index = chunk->file;
     task->offset = chunk->offset;
     task->size = size;
-    memcpy(task->data, frames[0].data, size);
+    task->frame = control_keep(daemon, &frames[0]);
     session->n_tasks++;
     session->n_chunks++;
     upload_file_chunk(task, done_chunk);
@@ -284,20 +381,23 @@ static void answer_commit(struct upload_commit_task *task)
 {
     struct daemon *daemon = task->daemon;
     const struct upload_list *list = task->list;
-    struct dataset values = {
-        .files = (int64_t)list->n, .bytes = list->bytes, .created_us = task->created_us};
     struct arena arena;
     arena_init(&arena);
-    values.name = arena_strdup(&arena, list->name);
-    values.kind = arena_strdup(&arena, list->kind);
-    values.splits = arena_strdup(&arena, list->splits);
-    memcpy(values.id, task->id, sizeof(values.id));
+    const struct dataset values = {.name = arena_strdup(&arena, list->name),
+                                   .kind = arena_strdup(&arena, list->kind),
+                                   .splits = arena_strdup(&arena, list->splits),
+                                   .place = arena_strdup(&arena, ""),
+                                   .version = task->version,
+                                   .files = (int64_t)list->n,
+                                   .bytes = list->bytes,
+                                   .uid = task->uid,
+                                   .created_us = task->created_us};
     struct doc *map = doc_new(&arena);
-    dataset_write(daemon, dataset_add(daemon, &values), true, map, &arena);
+    dataset_write(daemon, dataset_add(daemon, &values, task->id), true, map, &arena);
     control_reply(daemon, &task->request, map);
     log_put(daemon->log, LOG_LEVEL_INFO, "data set stored", LOG_TEXT("name", list->name),
-            LOG_TEXT("kind", list->kind), LOG_NUMBER("files", list->n),
-            LOG_NUMBER("bytes", list->bytes));
+            LOG_NUMBER("version", task->version), LOG_TEXT("kind", list->kind),
+            LOG_NUMBER("files", list->n), LOG_NUMBER("bytes", list->bytes));
     daemon->counters[COUNT_UPLOADS]++;
     arena_fini(&arena);
 }
@@ -327,14 +427,8 @@ void upload_on_commit(struct daemon *daemon, const struct request *request, cons
     const struct msg_dataset_commit *commit = body;
     struct upload_session *session = find_session(daemon, commit->upload);
     struct err err = {0};
-    char manifest[HASH_ID_TEXT];
     if (session == NULL) {
         err_set(&err, ERR_NOT_FOUND, "no upload '%.32s'; begin it again", commit->upload);
-        control_error(daemon, request, &err);
-        return;
-    }
-    upload_list_manifest(&session->list, &session->arena, doc_new(&session->arena), manifest);
-    if (check_name_free(daemon, &session->list, manifest, &err) < 0) {
         control_error(daemon, request, &err);
         return;
     }

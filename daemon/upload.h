@@ -15,6 +15,6 @@
 int upload_open(struct daemon *daemon, struct err *err);
 void upload_close(struct daemon *daemon);
 
-control_fn upload_on_begin, upload_on_chunk, upload_on_commit;
+control_fn upload_on_begin, upload_on_chunk, upload_on_files, upload_on_commit;
 
 #endif

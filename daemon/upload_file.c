@@ -1,6 +1,5 @@
 #include "daemon/upload_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,12 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "daemon/blob.h"
+#include "daemon/blob_index.h"
 
 enum { PART_PATH = 128 };
 
@@ -27,34 +26,37 @@ static int64_t part_bytes(const struct daemon *daemon, const char *folder,
 {
     char path[PART_PATH];
     struct stat st;
-    if (blob_bytes(daemon->blobs_fd, file->id) == file->bytes) {
-        return file->bytes;
-    }
     part_path(folder, file->id, path);
     if (fstatat(daemon->uploads_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
         st.st_size > file->bytes) {
         return 0;
     }
-    return st.st_size;
+    /* A whole part that was never moved in is sent again from its last chunk on, so that it is
+     * checked. */
+    return st.st_size < file->bytes ? st.st_size
+                                    : (st.st_size - 1) / DAEMON_CHUNK_BYTES * DAEMON_CHUNK_BYTES;
 }
 
 static int run_begin(struct store_task *base, struct db *db, struct err *err)
 {
-    (void)db;
     struct upload_begin_task *task = (struct upload_begin_task *)base;
+    const struct upload_list *list = task->list;
     if (mkdirat(task->daemon->uploads_fd, task->folder, 0700) != 0 && errno != EEXIST) {
         return err_errno(err, errno, "make the folder of the upload");
     }
-    for (size_t i = 0; i < task->list->n; i++) {
-        task->have[i] = part_bytes(task->daemon, task->folder, &task->list->files[i]);
-        /* A whole part that was never moved in is sent again from its last chunk on, so that it is
-         * checked. */
-        if (task->have[i] == task->list->files[i].bytes && task->have[i] > 0 &&
-            blob_bytes(task->daemon->blobs_fd, task->list->files[i].id) < 0) {
-            task->have[i] = (task->have[i] - 1) / DAEMON_CHUNK_BYTES * DAEMON_CHUNK_BYTES;
+    int rc = blob_merge(db, err);
+    for (size_t i = 0; i < list->n && rc >= 0; i++) {
+        const struct upload_file *file = &list->files[i];
+        struct blob_place place;
+        rc = blob_find(task->daemon->blobs_fd, db, file->id, &place, err);
+        if (rc >= 0 && place.bytes == file->bytes) {
+            task->have[i] = file->bytes;
+        } else if (file->bytes > DAEMON_CHUNK_BYTES) {
+            task->have[i] = part_bytes(task->daemon, task->folder, file);
         }
+        rc = rc == ERR_NOT_FOUND ? 0 : rc;
     }
-    return 0;
+    return rc;
 }
 
 static int check_space(const struct daemon *daemon, size_t size, struct err *err)
@@ -82,23 +84,6 @@ static int wrong_bytes(struct upload_chunk_task *task, struct err *err)
                       "the bytes do not have the declared id; send the file again");
 }
 
-/* A file of one chunk needs no second reading. */
-static int write_whole(struct upload_chunk_task *task, int fd, struct err *err)
-{
-    char id[HASH_ID_TEXT];
-    hash_bytes(task->data, task->size, id);
-    if (strcmp(id, task->file.id) != 0) {
-        return wrong_bytes(task, err);
-    }
-    int rc = ftruncate(fd, 0) != 0 ? err_errno(err, errno, "truncate a part") : 0;
-    if (rc >= 0) {
-        rc = file_pwrite_all(fd, task->data, task->size, 0, err);
-    }
-    task->have = rc < 0 ? 0 : task->file.bytes;
-    task->complete = rc >= 0;
-    return rc;
-}
-
 static int write_part(struct upload_chunk_task *task, int fd, struct err *err)
 {
     struct stat st;
@@ -113,7 +98,7 @@ static int write_part(struct upload_chunk_task *task, int fd, struct err *err)
                           (long long)st.st_size);
     }
     if (end > st.st_size) {
-        int rc = file_pwrite_all(fd, task->data, task->size, task->offset, err);
+        int rc = file_pwrite_all(fd, sock_kept_data(task->frame), task->size, task->offset, err);
         if (rc < 0) {
             int ignored = ftruncate(fd, st.st_size);
             (void)ignored;
@@ -125,7 +110,7 @@ static int write_part(struct upload_chunk_task *task, int fd, struct err *err)
         return 0;
     }
     char id[HASH_ID_TEXT];
-    int rc = blob_hash_fd(fd, id, err);
+    int rc = blob_hash_fd(fd, 0, task->file.bytes, id, err);
     if (rc >= 0 && strcmp(id, task->file.id) != 0) {
         rc = wrong_bytes(task, err);
     }
@@ -152,8 +137,7 @@ static int run_chunk(struct store_task *base, struct db *db, struct err *err)
     if (fd < 0) {
         return err_errno(err, errno, "open a part of '%s'", task->file.path);
     }
-    bool whole = task->offset == 0 && (int64_t)task->size == task->file.bytes;
-    rc = whole ? write_whole(task, fd, err) : write_part(task, fd, err);
+    rc = write_part(task, fd, err);
     if (rc < 0) {
         close(fd);
         return rc;
@@ -179,6 +163,61 @@ static int publish_chunk(struct store_task *base, struct db *db, struct err *err
                       &base->dir_fd, err);
 }
 
+/* ---- whole files, into a pack ---- */
+
+static int check_ids(const struct upload_files_task *task, struct err *err)
+{
+    const unsigned char *data = sock_kept_data(task->frame);
+    for (size_t i = 0; i < task->n; i++) {
+        const struct upload_file *file = task->files[i];
+        char id[HASH_ID_TEXT];
+        hash_bytes(data, (size_t)file->bytes, id);
+        if (strcmp(id, file->id) != 0) {
+            return err_set_at(err, ERR_CORRUPT, file->path,
+                              "the bytes do not have the declared id; send the file again");
+        }
+        data += file->bytes;
+    }
+    return 0;
+}
+
+static int run_files(struct store_task *base, struct db *db, struct err *err)
+{
+    (void)db;
+    struct upload_files_task *task = (struct upload_files_task *)base;
+    int rc = check_ids(task, err);
+    rc = rc < 0 ? rc : check_space(task->daemon, task->size, err);
+    return rc < 0 ? rc
+                  : blob_pack_append(task->daemon->packs, task->folder, sock_kept_data(task->frame),
+                                     task->size, &task->pack, &task->offset, err);
+}
+
+static int sync_files(struct store_task *base, struct db *db, struct err *err)
+{
+    (void)db;
+    struct upload_files_task *task = (struct upload_files_task *)base;
+    return blob_pack_sync(task->pack, task->offset + (int64_t)task->size, err);
+}
+
+static int publish_files(struct store_task *base, struct db *db, struct err *err)
+{
+    struct upload_files_task *task = (struct upload_files_task *)base;
+    int64_t offset = task->offset;
+    int rc = 0;
+    for (size_t i = 0; i < task->n && base->status >= 0 && rc >= 0; i++) {
+        const struct upload_file *file = task->files[i];
+        rc = blob_pack_enter(task->pack, db, file->id, offset, file->bytes, err);
+        offset += file->bytes;
+    }
+    if (task->pack != NULL) {
+        blob_pack_done(task->daemon->packs, task->pack);
+        task->pack = NULL;
+    }
+    return rc;
+}
+
+/* ---- the commit ---- */
+
 /* Empty files have no chunk. */
 static int make_empty(struct daemon *daemon, const struct upload_file *file, struct err *err)
 {
@@ -198,50 +237,129 @@ static int make_empty(struct daemon *daemon, const struct upload_file *file, str
     return rc;
 }
 
+/* Every file is there; where, goes into the index. */
+static int find_files(struct upload_commit_task *task, struct db *db, struct blob_index *index,
+                      struct err *err)
+{
+    const struct upload_list *list = task->list;
+    int rc = blob_merge(db, err);
+    for (size_t i = 0; i < list->n && rc >= 0; i++) {
+        const struct upload_file *file = &list->files[i];
+        struct blob_place place;
+        rc = blob_find(task->daemon->blobs_fd, db, file->id, &place, err);
+        if (rc == ERR_NOT_FOUND && file->bytes == 0) {
+            place = (struct blob_place){.bytes = 0};
+            rc = make_empty(task->daemon, file, err);
+        }
+        if (rc == ERR_NOT_FOUND || (rc >= 0 && place.bytes != file->bytes)) {
+            rc = err_set_at(err, ERR_MISSING, file->path,
+                            "the file is not here yet; begin again and send the rest");
+        }
+        blob_index_add(index, file->id, &place);
+    }
+    return rc;
+}
+
+static int write_piece(void *context, const char *text, size_t size, struct err *err)
+{
+    const struct file_atomic *file = context;
+    return file_write_all(file->fd, text, size, err);
+}
+
 static int write_manifest(struct upload_commit_task *task, struct err *err)
 {
-    struct arena arena;
-    struct buf text;
+    struct file_atomic file;
     char name[HASH_ID_TEXT + 8];
-    arena_init(&arena);
-    buf_init(&text);
-    struct doc *map = doc_new(&arena);
-    upload_list_manifest(task->list, &arena, map, task->id);
-    doc_write_json(map, 0, &text);
+    int rc = upload_list_manifest(task->list, NULL, NULL, task->id, err);
     snprintf(name, sizeof(name), "%s.json", task->id);
-    int rc = file_write_atomic(task->daemon->datasets_fd, name, text.data, text.size, err);
-    buf_fini(&text);
-    arena_fini(&arena);
+    rc = rc < 0 ? rc : file_atomic_open(&file, task->daemon->datasets_fd, name, 0, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = upload_list_manifest(task->list, write_piece, &file, task->id, err);
+    if (rc < 0) {
+        file_atomic_abort(&file);
+        return rc;
+    }
+    return file_atomic_commit(&file, err);
+}
+
+static int take_number(void *context, const struct db_row *row, struct err *err)
+{
+    (void)err;
+    *(int64_t *)context = db_int(row, 0);
+    return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp((*(const struct upload_file *const *)a)->id,
+                  (*(const struct upload_file *const *)b)->id);
+}
+
+/* In the order of ids, so that rows that come together lie together. */
+static int hold_files(const struct upload_list *list, const char *manifest, struct db *db,
+                      struct err *err)
+{
+    const struct upload_file **files = malloc((list->n + 1) * sizeof(*files));
+    int64_t number = 0;
+    BUG_ON(files == NULL);
+    for (size_t i = 0; i < list->n; i++) {
+        files[i] = &list->files[i];
+    }
+    qsort(files, list->n, sizeof(*files), by_id);
+    int rc = db_run(db, DB_MANIFEST_ADD, err, "s", manifest);
+    rc = rc < 0 ? rc : db_each(db, DB_MANIFEST_NUMBER, take_number, &number, err, "s", manifest);
+    for (size_t i = 0; i < list->n && rc >= 0; i++) {
+        rc = db_run(db, DB_HOLD, err, "isi", number, files[i]->id, files[i]->bytes);
+    }
+    free(files);
     return rc;
+}
+
+static int take_latest(void *context, const struct db_row *row, struct err *err)
+{
+    (void)err;
+    struct upload_commit_task *task = context;
+    task->version = db_int(row, 0);
+    task->is_new = strcmp(db_text(row, 1), task->id) != 0;
+    task->created_us = db_int(row, 2);
+    task->uid = db_int(row, 3);
+    return 0;
+}
+
+/* The same files again are the version that they were; others are the next one. */
+static int put_version(struct upload_commit_task *task, struct db *db, struct err *err)
+{
+    const struct upload_list *list = task->list;
+    task->version = 0;
+    task->is_new = true;
+    int rc = db_each(db, DB_DATASET_LATEST, take_latest, task, err, "s", list->name);
+    if (rc < 0 || !task->is_new) {
+        return rc;
+    }
+    task->version++;
+    task->created_us = clock_wall_us();
+    task->uid = task->request.uid;
+    return db_run(db, DB_DATASET_PUT, err, "sissiiisis", list->name, task->version, list->kind,
+                  task->id, (int64_t)list->n, list->bytes, task->created_us, list->splits,
+                  task->uid, "");
 }
 
 static int run_commit(struct store_task *base, struct db *db, struct err *err)
 {
     struct upload_commit_task *task = (struct upload_commit_task *)base;
     const struct upload_list *list = task->list;
-    for (size_t i = 0; i < list->n; i++) {
-        int64_t bytes = blob_bytes(task->daemon->blobs_fd, list->files[i].id);
-        int rc = bytes < 0 && list->files[i].bytes == 0
-                     ? make_empty(task->daemon, &list->files[i], err)
-                     : 0;
-        if (rc < 0) {
-            return rc;
-        }
-        if (bytes != list->files[i].bytes && list->files[i].bytes > 0) {
-            return err_set_at(err, ERR_MISSING, list->files[i].path,
-                              "the file is not here yet; begin again and send the rest");
-        }
-    }
-    int rc = write_manifest(task, err);
-    task->created_us = clock_wall_us();
+    struct blob_index index;
+    blob_index_init(&index);
+    int rc = find_files(task, db, &index, err);
+    rc = rc < 0 ? rc : blob_index_write(&index, task->daemon->blobs_fd, err);
+    blob_index_fini(&index);
+    rc = rc < 0 ? rc : write_manifest(task, err);
+    rc = rc < 0 ? rc : hold_files(list, task->id, db, err);
+    rc = rc < 0 ? rc : put_version(task, db, err);
     if (rc >= 0) {
-        rc = db_run(db, DB_DATASET_PUT, err, "sssiiis", list->name, list->kind, task->id,
-                    (int64_t)list->n, list->bytes, task->created_us, list->splits);
-    }
-    for (size_t i = 0; i < list->n && rc >= 0; i++) {
-        rc = db_run(db, DB_BLOB_REF, err, "ss", list->name, list->files[i].id);
-    }
-    if (rc >= 0) {
+        blob_pack_release(task->daemon->packs, task->folder);
         unlinkat(task->daemon->uploads_fd, task->folder, AT_REMOVEDIR);
     }
     return rc;
@@ -249,7 +367,7 @@ static int run_commit(struct store_task *base, struct db *db, struct err *err)
 
 void upload_file_begin(struct upload_begin_task *task, void (*done)(struct store_task *task))
 {
-    store_task_init(&task->task, run_begin, done, false);
+    store_task_init(&task->task, run_begin, done, true);
     store_put(task->daemon->store, &task->task);
 }
 
@@ -260,96 +378,17 @@ void upload_file_chunk(struct upload_chunk_task *task, void (*done)(struct store
     store_put(task->daemon->store, &task->task);
 }
 
+void upload_file_whole(struct upload_files_task *task, void (*done)(struct store_task *task))
+{
+    store_task_init(&task->task, run_files, done, false);
+    task->task.sync = sync_files;
+    task->task.publish = publish_files;
+    task->task.late_rows = true;
+    store_put(task->daemon->store, &task->task);
+}
+
 void upload_file_commit(struct upload_commit_task *task, void (*done)(struct store_task *task))
 {
     store_task_init(&task->task, run_commit, done, true);
     store_put(task->daemon->store, &task->task);
-}
-
-/* ---- what broken uploads left
- * ------------------------------------------------------------------------------ */
-
-struct sweep_task {
-    struct store_task task;
-    struct daemon *daemon;
-};
-
-static bool is_old(const struct daemon *daemon, int dir_fd, const char *name)
-{
-    struct stat st;
-    int64_t limit_us = daemon->settings->upload_keep_days * 86400000000;
-    return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           clock_wall_us() - (int64_t)st.st_mtim.tv_sec * 1000000 > limit_us;
-}
-
-static int set_used(void *context, const struct db_row *row, struct err *err)
-{
-    (void)row;
-    (void)err;
-    *(bool *)context = true;
-    return 0;
-}
-
-/* Removes what is old in a folder; with a database, only blobs that no data set names. Then the
- * folder, if it is empty. */
-static void sweep_folder(struct daemon *daemon, int parent_fd, const char *folder, struct db *db)
-{
-    int fd = openat(parent_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (dir == NULL) {
-        return;
-    }
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        bool used = false;
-        if (entry->d_name[0] == '.' || !is_old(daemon, fd, entry->d_name)) {
-            continue;
-        }
-        if (db != NULL &&
-            db_each(db, DB_BLOB_USED, set_used, &used, NULL, "s", entry->d_name) < 0) {
-            used = true;
-        }
-        if (!used) {
-            unlinkat(fd, entry->d_name, 0);
-        }
-    }
-    closedir(dir);
-    unlinkat(parent_fd, folder, AT_REMOVEDIR);
-}
-
-static void sweep_folders(struct daemon *daemon, int dir_fd, struct db *db)
-{
-    int fd = dup(dir_fd);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (dir == NULL) {
-        return;
-    }
-    rewinddir(dir);
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (entry->d_name[0] != '.') {
-            sweep_folder(daemon, dir_fd, entry->d_name, db);
-        }
-    }
-    closedir(dir);
-}
-
-static int run_sweep(struct store_task *base, struct db *db, struct err *err)
-{
-    struct sweep_task *task = (struct sweep_task *)base;
-    sweep_folders(task->daemon, task->daemon->uploads_fd, NULL);
-    sweep_folders(task->daemon, task->daemon->blobs_fd, db);
-    return file_sweep(task->daemon->datasets_fd, err);
-}
-
-static void done_sweep(struct store_task *base)
-{
-    free(base);
-}
-
-void upload_file_sweep(struct daemon *daemon)
-{
-    struct sweep_task *task = calloc(1, sizeof(*task));
-    BUG_ON(task == NULL);
-    task->daemon = daemon;
-    store_task_init(&task->task, run_sweep, done_sweep, false);
-    store_put(daemon->store, &task->task);
 }

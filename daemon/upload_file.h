@@ -9,6 +9,7 @@
 #define DAEMON_UPLOAD_FILE_H
 
 #include "base/hash.h"
+#include "daemon/blob_pack.h"
 #include "daemon/control.h"
 #include "daemon/store.h"
 #include "daemon/upload_list.h"
@@ -32,10 +33,25 @@ struct upload_chunk_task {
     const char *folder;
     struct upload_file file; /* texts live as long as the session */
     int64_t index, offset;
+    struct sock_kept *frame;
     size_t size;
     int64_t have; /* answer */
     bool written, complete;
-    unsigned char data[];
+};
+/* Whole files for a pack. */
+struct upload_files_task {
+    struct store_task task;
+    struct daemon *daemon;
+    struct upload_session *session;
+    struct request request;
+    const char *folder;
+    struct sock_kept *frame;
+    size_t n, size;
+    bool single; /* answers as to dataset.chunk */
+    int64_t index;
+    struct blob_pack *pack;
+    int64_t offset;
+    const struct upload_file *files[];
 };
 struct upload_commit_task {
     struct store_task task;
@@ -44,14 +60,14 @@ struct upload_commit_task {
     struct request request;
     const struct upload_list *list;
     const char *folder;
-    char id[HASH_ID_TEXT]; /* answer */
-    int64_t created_us;
+    char id[HASH_ID_TEXT]; /* answer, as what follows */
+    bool is_new;           /* else the newest version has these very files */
+    int64_t version, uid, created_us;
 };
 
 void upload_file_begin(struct upload_begin_task *task, void (*done)(struct store_task *task));
 void upload_file_chunk(struct upload_chunk_task *task, void (*done)(struct store_task *task));
+void upload_file_whole(struct upload_files_task *task, void (*done)(struct store_task *task));
 void upload_file_commit(struct upload_commit_task *task, void (*done)(struct store_task *task));
-/* Removes parts older than so many days; and blobs that no data set names and are as old. */
-void upload_file_sweep(struct daemon *daemon);
 
 #endif

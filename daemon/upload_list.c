@@ -8,7 +8,7 @@
 #include "daemon/blob.h"
 #include "proto/msg.h"
 
-enum { NAME_MAX_BYTES = 64, PATH_MAX_BYTES = 1024, PART_MAX_BYTES = 255 };
+enum { NAME_MAX_BYTES = 64, PATH_MAX_BYTES = 1024, PART_MAX_BYTES = 255, PIECE_BYTES = 64 << 10 };
 
 struct split_name {
     const char *word; /* a folder's name, or the beginning of an IDX file's */
@@ -100,25 +100,57 @@ static int read_file(const struct doc *item, const char *before, struct upload_f
     return 0;
 }
 
-static int read_files(const struct doc *items, const struct settings *settings, struct arena *arena,
+static int add_file(const struct doc *item, const struct settings *settings, struct arena *arena,
+                    struct upload_list *ret, struct err *err)
+{
+    struct upload_file *file = &ret->files[ret->n];
+    int rc = read_file(item, ret->n > 0 ? file[-1].path : NULL, file, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (file->bytes > settings->max_dataset_bytes - ret->bytes) {
+        return err_set_at(err, ERR_LIMIT, file->path,
+                          "the data set is larger than max_dataset_bytes = %lld",
+                          (long long)settings->max_dataset_bytes);
+    }
+    file->path = arena_strdup(arena, file->path);
+    file->id = arena_strdup(arena, file->id);
+    ret->bytes += file->bytes;
+    ret->n++;
+    return 0;
+}
+
+/* One frame; the documents that it is read into live in an arena of their own. */
+static int read_frame(const struct sock_frame *frame, const struct settings *settings,
+                      struct arena *arena, struct arena *scratch, size_t *capacity,
                       struct upload_list *ret, struct err *err)
 {
-    ret->files = arena_array(arena, items->n, sizeof(ret->files[0]));
-    ret->n = items->n;
-    for (size_t i = 0; i < items->n; i++) {
-        int rc =
-            read_file(&items->items[i], i > 0 ? ret->files[i - 1].path : NULL, &ret->files[i], err);
-        if (rc < 0) {
-            return rc;
-        }
-        if (ret->files[i].bytes > settings->max_dataset_bytes - ret->bytes) {
-            return err_set_at(err, ERR_LIMIT, ret->files[i].path,
-                              "the data set is larger than max_dataset_bytes = %lld",
-                              (long long)settings->max_dataset_bytes);
-        }
-        ret->bytes += ret->files[i].bytes;
+    struct doc_limits limits = {
+        .depth = 3, .nodes = (size_t)settings->max_dataset_files * 4 + 16, .bytes = 64u << 20};
+    struct doc *items = NULL;
+    int rc = msg_read_doc(frame->data, frame->size, &limits, scratch, &items, err);
+    if (rc < 0) {
+        return rc;
     }
-    return 0;
+    if (items->type != DOC_LIST) {
+        return err_set_at(err, ERR_INVALID, "files", "a list of {path, bytes, id} is expected");
+    }
+    if (items->n > (size_t)settings->max_dataset_files - ret->n) {
+        return err_set_at(err, ERR_LIMIT, "files", "more files than max_dataset_files = %lld",
+                          (long long)settings->max_dataset_files);
+    }
+    if (ret->n + items->n > *capacity) { /* twice as much: what is left behind is as much again */
+        *capacity = ret->n + items->n > 2 * *capacity ? ret->n + items->n : 2 * *capacity;
+        struct upload_file *files = arena_array(arena, *capacity, sizeof(ret->files[0]));
+        if (ret->n > 0) {
+            memcpy(files, ret->files, ret->n * sizeof(ret->files[0]));
+        }
+        ret->files = files;
+    }
+    for (size_t i = 0; i < items->n && rc >= 0; i++) {
+        rc = add_file(&items->items[i], settings, arena, ret, err);
+    }
+    return rc;
 }
 
 /* IDX wins, because a folder of IDX files may hold a picture for the readers. */
@@ -182,32 +214,24 @@ static void find_splits(struct upload_list *list, struct arena *arena)
     buf_fini(&text);
 }
 
-int upload_list_read(const void *data, size_t size, const char *name, const char *kind,
-                     const struct settings *settings, struct arena *arena, struct upload_list *ret,
-                     struct err *err)
+int upload_list_read(const struct sock_frame *frames, int n_frames, const char *name,
+                     const char *kind, const struct settings *settings, struct arena *arena,
+                     struct upload_list *ret, struct err *err)
 {
-    struct doc_limits limits = {
-        .depth = 3, .nodes = (size_t)settings->max_dataset_files * 4 + 16, .bytes = 64u << 20};
-    struct doc *items = NULL;
+    struct arena scratch;
+    size_t capacity = 0;
     memset(ret, 0, sizeof(*ret));
+    arena_init(&scratch);
     int rc = check_name(name, err);
-    if (rc >= 0) {
-        rc = msg_read_doc(data, size, &limits, arena, &items, err);
+    for (int i = 0; i < n_frames && rc >= 0; i++) {
+        arena_reset(&scratch);
+        rc = read_frame(&frames[i], settings, arena, &scratch, &capacity, ret, err);
     }
-    if (rc < 0) {
-        return rc;
+    arena_fini(&scratch);
+    if (rc >= 0 && ret->n == 0) {
+        rc = err_set_at(err, ERR_INVALID, "files", "a list of {path, bytes, id} is expected");
     }
-    if (items->type != DOC_LIST || items->n == 0) {
-        return err_set_at(err, ERR_INVALID, "files", "a list of {path, bytes, id} is expected");
-    }
-    if (items->n > (size_t)settings->max_dataset_files) {
-        return err_set_at(err, ERR_LIMIT, "files", "%zu files; max_dataset_files is %lld", items->n,
-                          (long long)settings->max_dataset_files);
-    }
-    rc = read_files(items, settings, arena, ret, err);
-    if (rc >= 0) {
-        rc = find_kind(ret, kind, err);
-    }
+    rc = rc < 0 ? rc : find_kind(ret, kind, err);
     if (rc < 0) {
         return rc;
     }
@@ -216,23 +240,55 @@ int upload_list_read(const void *data, size_t size, const char *name, const char
     return 0;
 }
 
-void upload_list_manifest(const struct upload_list *list, struct arena *arena, struct doc *map,
-                          char id[65])
-{
-    doc_set_map(map);
-    doc_put_str(map, arena, "kind", list->kind);
-    struct doc *files = doc_put(map, arena, "files");
-    doc_set_list(files);
-    for (size_t i = 0; i < list->n; i++) {
-        struct doc *file = doc_push(files, arena);
-        doc_set_map(file);
-        doc_put_str(file, arena, "path", list->files[i].path);
-        doc_put_int(file, arena, "bytes", list->files[i].bytes);
-        doc_put_str(file, arena, "id", list->files[i].id);
-    }
+/* ---- the manifest ---- */
+
+struct writer {
+    struct hash hash;
     struct buf text;
-    buf_init(&text);
-    doc_write_canonical(map, &text);
-    hash_bytes(text.data, text.size, id);
-    buf_fini(&text);
+    upload_list_fn *fn;
+    void *context;
+};
+
+static int flush(struct writer *writer, struct err *err)
+{
+    int rc = writer->fn != NULL
+                 ? writer->fn(writer->context, writer->text.data, writer->text.size, err)
+                 : 0;
+    hash_update(&writer->hash, writer->text.data, writer->text.size);
+    buf_clear(&writer->text);
+    return rc;
+}
+
+static void write_file(const struct upload_file *file, struct arena *arena, struct buf *out)
+{
+    arena_reset(arena);
+    struct doc *map = doc_new(arena);
+    doc_set_map(map);
+    doc_put_str(map, arena, "path", file->path);
+    doc_put_int(map, arena, "bytes", file->bytes);
+    doc_put_str(map, arena, "id", file->id);
+    doc_write_canonical(map, out);
+}
+
+int upload_list_manifest(const struct upload_list *list, upload_list_fn *fn, void *context,
+                         char id[65], struct err *err)
+{
+    struct writer writer = {.fn = fn, .context = context};
+    struct arena arena;
+    int rc = 0;
+    arena_init(&arena);
+    buf_init(&writer.text);
+    hash_init(&writer.hash);
+    buf_puts(&writer.text, "{\"files\":[");
+    for (size_t i = 0; i < list->n && rc >= 0; i++) {
+        buf_puts(&writer.text, i > 0 ? "," : "");
+        write_file(&list->files[i], &arena, &writer.text);
+        rc = writer.text.size > PIECE_BYTES ? flush(&writer, err) : 0;
+    }
+    buf_printf(&writer.text, "],\"kind\":\"%s\"}", list->kind);
+    rc = rc < 0 ? rc : flush(&writer, err);
+    hash_final(&writer.hash, id);
+    buf_fini(&writer.text);
+    arena_fini(&arena);
+    return rc;
 }

@@ -7,6 +7,7 @@
 #define DAEMON_UPLOAD_LIST_H
 
 #include "daemon/settings.h"
+#include "proto/sock.h"
 
 struct upload_file {
     const char *path;
@@ -22,12 +23,14 @@ struct upload_list {
     const char *splits; /* JSON: {name: files} */
 };
 
-/* data: msgpack list of {path, bytes, id}, sorted by path. */
-int upload_list_read(const void *data, size_t size, const char *name, const char *kind,
-                     const struct settings *settings, struct arena *arena, struct upload_list *ret,
-                     struct err *err);
-/* The manifest {kind, files} as a document, and its content id. */
-void upload_list_manifest(const struct upload_list *list, struct arena *arena, struct doc *map,
-                          char id[65]);
+/* frames: msgpack lists of {path, bytes, id}, sorted by path from the first to the last. */
+int upload_list_read(const struct sock_frame *frames, int n_frames, const char *name,
+                     const char *kind, const struct settings *settings, struct arena *arena,
+                     struct upload_list *ret, struct err *err);
+/* The manifest {files, kind} in canonical form, piece by piece to fn (or NULL), and its content id.
+ */
+typedef int upload_list_fn(void *context, const char *text, size_t size, struct err *err);
+int upload_list_manifest(const struct upload_list *list, upload_list_fn *fn, void *context,
+                         char id[65], struct err *err);
 
 #endif

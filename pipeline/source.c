@@ -3,13 +3,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "proto/pack.h"
 
-enum { SOURCES_MAX = 64 };
+enum { INDEX_BYTES_MAX = 64 << 20, SOURCES_MAX = 64 };
+
+/* Where the files of one list lie; without an index each is a blob of its own. */
+struct source_packs {
+    struct arena *arena;
+    char path[PACK_INDEX_PATH];
+    struct pack_index index;
+};
 
 static const struct source_desc *find(const char *kind, const struct doc *files)
 {
@@ -19,6 +29,42 @@ static const struct source_desc *find(const char *kind, const struct doc *files)
         }
     }
     return NULL;
+}
+
+static int read_packs(const struct source_store *store, struct source_packs *packs, struct err *err)
+{
+    struct stat st;
+    packs->index = (struct pack_index){0};
+    int fd = openat(store->blobs_fd, packs->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return errno == ENOENT ? 0 : err_errno(err, errno, "open the index of packs");
+    }
+    int64_t size = fstat(fd, &st) == 0 && st.st_size <= INDEX_BYTES_MAX ? st.st_size : 0;
+    void *data = arena_alloc(packs->arena, (size_t)size + 1);
+    int64_t n = file_pread(fd, data, (size_t)size, 0, err);
+    close(fd);
+    return n < 0 ? (int)n : pack_index_decode(data, (size_t)n, &packs->index, err);
+}
+
+/* A store of its own for the source, that knows the packs. */
+static int find_packs(const struct source_store *store, struct arena *arena,
+                      const struct source_store **ret, struct err *err)
+{
+    struct source_store *own = ARENA_NEW(arena, struct source_store);
+    struct hash hash;
+    *own = *store;
+    own->packs = ARENA_NEW(arena, struct source_packs);
+    own->packs->arena = arena;
+    pack_path_init(&hash);
+    for (size_t i = 0; i < store->files->n; i++) {
+        const char *id = doc_str(&store->files->items[i], "id", "");
+        if (strlen(id) == HASH_ID_TEXT - 1) {
+            pack_path_add(&hash, id);
+        }
+    }
+    pack_path_final(&hash, own->packs->path);
+    *ret = own;
+    return read_packs(own, own->packs, err);
 }
 
 static int unknown(const char *kind, const char *dataset, struct err *err)
@@ -70,10 +116,15 @@ int source_open(struct source *ret, const struct source_want *want,
     if (desc == NULL) {
         return unknown(want->kind, store->dataset, err);
     }
+    const struct source_store *own = NULL;
+    int r = find_packs(store, arena, &own, err);
+    if (r < 0) {
+        return r;
+    }
     ret->ctx = arena_alloc(arena, desc->ctx_size);
     ret->desc = desc;
-    int r = read_options(ret, want->options, arena, err);
-    r = r < 0 ? r : desc->open(ret, store, arena, err);
+    r = read_options(ret, want->options, arena, err);
+    r = r < 0 ? r : desc->open(ret, own, arena, err);
     if (r == 0 && ret->samples == 0) {
         r = err_set(err, ERR_DATA, "data set '%s' has no samples%s%s", store->dataset,
                     store->split ? " in split " : "", store->split ? store->split : "");
@@ -130,29 +181,86 @@ static bool blob_name(const char *id, char name[HASH_ID_TEXT + 3])
     return true;
 }
 
-int source_open_blob(const struct source_store *store, const struct doc *file, int *ret_fd,
-                     struct err *err)
+/* Opens the pack that holds the file; 1 if the file is a blob of its own. */
+static int open_packed(const struct source_store *store, size_t file, struct source_blob *ret)
+{
+    const struct pack_index *index = &store->packs->index;
+    const struct pack_entry entry =
+        file < index->n_files ? pack_index_at(index, (uint32_t)file) : (struct pack_entry){0};
+    char name[PACK_NAME];
+    char path[PACK_PATH];
+    if (entry.pack == 0) {
+        return 1;
+    }
+    pack_index_pack(index, entry.pack, name);
+    pack_path(name, path);
+    ret->fd = openat(store->blobs_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    ret->offset = entry.offset;
+    return ret->fd < 0 ? -errno : 0;
+}
+
+static int by_path(const void *key, const void *item)
+{
+    return strcmp(key, doc_str(item, "path", ""));
+}
+
+/* A file's place in the list, which is sorted by path. */
+static size_t number_of(const struct doc *files, const struct doc *file)
+{
+    const struct doc *found =
+        bsearch(doc_str(file, "path", ""), files->items, files->n, sizeof *files->items, by_path);
+    return found != NULL ? (size_t)(found - files->items) : files->n;
+}
+
+static int open_whole(const struct source_store *store, const char *name, struct source_blob *ret)
+{
+    struct stat st;
+    ret->fd = openat(store->blobs_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (ret->fd >= 0 && fstat(ret->fd, &st) == 0) {
+        ret->bytes = st.st_size;
+    }
+    return ret->fd < 0 ? -errno : 0;
+}
+
+int source_open_blob(const struct source_store *store, const struct doc *file,
+                     struct source_blob *ret, struct err *err)
 {
     char name[HASH_ID_TEXT + 3];
     const char *path = doc_str(file, "path", "?");
+    *ret = (struct source_blob){.fd = -1, .bytes = doc_int(file, "bytes", 0)};
     if (!blob_name(doc_str(file, "id", ""), name)) {
         return err_set(err, ERR_CORRUPT, "the manifest gives '%s' no content id", path);
     }
-    *ret_fd = openat(store->blobs_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    return *ret_fd < 0 ? err_errno(err, errno, "open '%s' (%s)", path, name) : 0;
+    const bool packed = store->packs != NULL && store->packs->index.n_files > 0;
+    const size_t number = packed ? number_of(store->files, file) : 0;
+    int why = packed ? open_packed(store, number, ret) : 1;
+    if (why == -ENOENT && read_packs(store, store->packs, NULL) >= 0) {
+        why = open_packed(store, number, ret); /* the packs were made anew meanwhile */
+    }
+    why = why == 1 ? open_whole(store, name, ret) : why;
+    return why < 0 ? err_errno(err, -why, "open '%s' (%s)", path, name) : 0;
 }
 
 int source_read_blob(const struct source_store *store, const struct doc *file, size_t max_bytes,
                      struct buf *out, struct err *err)
 {
-    int fd;
-    int r = source_open_blob(store, file, &fd, err);
+    struct source_blob blob;
+    int r = source_open_blob(store, file, &blob, err);
     if (r < 0) {
         return r;
     }
     buf_clear(out);
-    r = file_read_fd(fd, max_bytes, out, err);
-    close(fd);
+    if (blob.bytes < 0 || (uint64_t)blob.bytes > max_bytes) {
+        r = err_set(err, ERR_LIMIT, "'%s' has %lld bytes; %zu are read at most",
+                    doc_str(file, "path", "?"), (long long)blob.bytes, max_bytes);
+    } else {
+        buf_reserve(out, (size_t)blob.bytes + 1);
+        int64_t n = file_pread(blob.fd, out->data, (size_t)blob.bytes, blob.offset, err);
+        out->size = n < 0 ? 0 : (size_t)n;
+        out->data[out->size] = '\0';
+        r = n < 0 ? (int)n : 0;
+    }
+    close(blob.fd);
     if (r == 0 && (int64_t)out->size != doc_int(file, "bytes", (int64_t)out->size)) {
         r = err_set(err, ERR_CORRUPT, "'%s' has %zu bytes, the manifest says %lld",
                     doc_str(file, "path", "?"), out->size, (long long)doc_int(file, "bytes", 0));

@@ -17,11 +17,18 @@
 enum { SOURCE_FILE_MAX = 64 << 20, SOURCE_CLASSES_MAX = 1 << 16 };
 
 /* A data set as the daemon's manifest lists it. */
+struct source_packs;
 struct source_store {
     int blobs_fd;
     const char *dataset;
-    const struct doc *files; /* [{path, bytes, id}] sorted by path */
-    const char *split;       /* or NULL */
+    const struct doc *files;    /* [{path, bytes, id}] sorted by path */
+    const char *split;          /* or NULL */
+    struct source_packs *packs; /* where small files lie; source_open looks */
+};
+/* The bytes of a file: a part of a descriptor that the caller closes. */
+struct source_blob {
+    int fd;
+    int64_t offset, bytes;
 };
 /* What is read, and how. */
 struct source_want {
@@ -84,9 +91,9 @@ static inline int64_t source_trace(const struct source *source, const struct sta
     return source->is_stored ? source->base + place->position : source->desc->trace(source, place);
 }
 
-/* Parts for the files of sources. Descriptor of a blob; its size in *ret_bytes. */
-int source_open_blob(const struct source_store *store, const struct doc *file, int *ret_fd,
-                     struct err *err);
+/* Parts for the files of sources. `file` is one of store->files. */
+int source_open_blob(const struct source_store *store, const struct doc *file,
+                     struct source_blob *ret, struct err *err);
 int source_read_blob(const struct source_store *store, const struct doc *file, size_t max_bytes,
                      struct buf *out, struct err *err);
 /* "train/cat/1.jpg" -> "1.jpg" */

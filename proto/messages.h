@@ -3,8 +3,9 @@
 // clang-format off
 MSG_ROW(HELLO,            "hello",            CONTROL, hello,            4096,    "Opens a connection: reply {protocol, version, instance, status_url}, or error version.")
 MSG_ROW(PING,             "ping",             CONTROL, none,             256,     "Reply {}.")
-MSG_ROW(DATASET_BEGIN,    "dataset.begin",    CONTROL, dataset_begin,    4096,    "Starts or resumes an upload: reply {upload, chunk_bytes, credit, have: [bytes already stored, a file]}.")
-MSG_ROW(DATASET_CHUNK,    "dataset.chunk",    CONTROL, dataset_chunk,    4096,    "Bytes of a file; at most `credit` without a reply. Reply {file, have} after the bytes are written.")
+MSG_ROW(DATASET_BEGIN,    "dataset.begin",    CONTROL, dataset_begin,    4096,    "Starts or resumes an upload: frames: the list in pieces. Reply {upload, chunk_bytes, credit, files_max, have: [bytes already stored, a file]}.")
+MSG_ROW(DATASET_CHUNK,    "dataset.chunk",    CONTROL, dataset_chunk,    4096,    "Bytes of a file; at most `credit` without a reply. Reply {file, have} when they are on the disk.")
+MSG_ROW(DATASET_FILES,    "dataset.files",    CONTROL, dataset_files,    65536,   "Whole small files, one behind the other in one frame; counts as a chunk. Reply {files} when they are on the disk.")
 MSG_ROW(DATASET_COMMIT,   "dataset.commit",   CONTROL, dataset_commit,   4096,    "Ends an upload after all hashes were checked: reply the data set as dataset.show.")
 MSG_ROW(DATASET_LIST,     "dataset.list",     CONTROL, none,             256,     "Reply {datasets: [{name, kind, id, files, bytes, created}]}.")
 MSG_ROW(DATASET_SHOW,     "dataset.show",     CONTROL, named,            4096,    "Reply {name, kind, id, files, bytes, created, splits, used_by}.")

@@ -63,7 +63,7 @@ struct msg_none {
 struct msg_named { /* dataset.show, dataset.remove, job.show, ... */
     const char *name;
 };
-struct msg_dataset_begin { /* payload frame 1: msgpack list of {path, bytes, id} sorted by path */
+struct msg_dataset_begin { /* payload frames: msgpack lists of {path, bytes, id}, sorted by path from the first to the last */
     const char *name;
     const char *kind; /* "auto", "idx", "images" */
 };
@@ -71,6 +71,10 @@ struct msg_dataset_chunk { /* payload frame 1: the bytes */
     const char *upload;
     int64_t file; /* index in the list of dataset.begin */
     int64_t offset;
+};
+struct msg_dataset_files { /* payload frame 1: their bytes, one file behind the other */
+    const char *upload;
+    struct opt_ints files; /* indices in the list of dataset.begin */
 };
 struct msg_dataset_commit {
     const char *upload;
@@ -229,6 +233,7 @@ MSG_OPT(none)
 MSG_OPT(named)
 MSG_OPT(dataset_begin)
 MSG_OPT(dataset_chunk)
+MSG_OPT(dataset_files)
 MSG_OPT(dataset_commit)
 MSG_OPT(job_submit)
 MSG_OPT(job_logs)

@@ -29,6 +29,12 @@ const struct opt msg_dataset_chunk_options[] = {
     I64(msg_dataset_chunk, offset, "Of the bytes in the file.", .flags = OPT_REQUIRED, .unit = "bytes"),
     OPT_END_ROW,
 };
+const struct opt msg_dataset_files_options[] = {
+    STR_REQUIRED(msg_dataset_files, upload, "Upload that dataset.begin named."),
+    OPT_INTS_ROW(msg_dataset_files, files, NULL, 1, 4096, 0, OPT_I64_MAX,
+                 "Indices in the list of dataset.begin."),
+    OPT_END_ROW,
+};
 const struct opt msg_dataset_commit_options[] = {
     STR_REQUIRED(msg_dataset_commit, upload, "Upload that dataset.begin named."),
     OPT_END_ROW,

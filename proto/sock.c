@@ -370,6 +370,37 @@ int sock_recv(struct sock *sock, struct sock_peer *ret_peer, struct arena *arena
     return msg_decode(zmq_msg_data(envelope), zmq_msg_size(envelope), arena, ret, err);
 }
 
+struct sock_kept {
+    zmq_msg_t part;
+};
+
+struct sock_kept *sock_keep(struct sock *sock, const struct sock_frame *frame)
+{
+    int i = 0;
+    while (i < sock->n_parts && zmq_msg_data(&sock->parts[i]) != frame->data) {
+        i++;
+    }
+    BUG_ON(i == sock->n_parts);
+    struct sock_kept *kept = malloc(sizeof *kept);
+    BUG_ON(kept == NULL);
+    zmq_msg_init(&kept->part);
+    BUG_ON(zmq_msg_move(&kept->part, &sock->parts[i]) != 0);
+    return kept;
+}
+
+const void *sock_kept_data(const struct sock_kept *kept)
+{
+    return zmq_msg_data((zmq_msg_t *)(uintptr_t)&kept->part);
+}
+
+void sock_kept_free(struct sock_kept *kept)
+{
+    if (kept != NULL) {
+        zmq_msg_close(&kept->part);
+        free(kept);
+    }
+}
+
 bool sock_lost(struct sock *sock)
 {
     int event = sock->monitor != NULL ? next_event(sock) : 0;

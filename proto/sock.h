@@ -52,6 +52,11 @@ int sock_send(struct sock *sock, const struct sock_peer *peer, enum msg_id type,
  * An undecodable message fills err and *ret_peer (answer it with error), and is consumed. */
 int sock_recv(struct sock *sock, struct sock_peer *ret_peer, struct arena *arena, struct msg *ret,
               struct sock_frame *frames, int *ret_n_frames, int64_t *ret_uid, struct err *err);
+/* Takes the bytes of a received frame without copying them; they live till sock_kept_free, on any thread. */
+struct sock_kept;
+struct sock_kept *sock_keep(struct sock *sock, const struct sock_frame *frame);
+const void *sock_kept_data(const struct sock_kept *kept);
+void sock_kept_free(struct sock_kept *kept); /* takes NULL */
 /* True when the (DEALER's) connection was lost, from the socket's monitor. */
 bool sock_lost(struct sock *sock);
 uint64_t sock_bytes_sent(const struct sock *sock);

@@ -190,8 +190,14 @@ static int unpack(struct parts *parts, struct part *part, struct err *err)
 
 static int open_part(struct parts *parts, struct part *part, struct err *err)
 {
-    int r = source_open_blob(parts->store, part->file, &part->fd, err);
+    struct source_blob blob;
+    int r = source_open_blob(parts->store, part->file, &blob, err);
+    part->fd = blob.fd;
     r = r < 0 ? r : input_open(&part->in, part->fd, part->path, err);
+    if (r == 0 && blob.offset >= 0 && blob.bytes >= 0 && blob.bytes <= part->in.size &&
+        blob.offset <= part->in.size - blob.bytes) {
+        part->in = input_part(&part->in, blob.offset, blob.bytes);
+    }
     if (r == 0 && part->in.size != part->bytes) {
         r = err_set(err, ERR_CORRUPT, "'%s' has %lld bytes, the manifest says %lld", part->path,
                     (long long)part->in.size, (long long)part->bytes);

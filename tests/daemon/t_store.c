@@ -1,4 +1,5 @@
 /* Data sets through a real daemon: uploads, resumption, deduplication, damage, full disks. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -7,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
+#include "base/file.h"
 #include "tests/daemon/fixture.h"
 
 enum { MIB = 1 << 20 };
@@ -48,8 +49,6 @@ START_TEST(deduplication)
     ck_assert_int_eq(fixture_put(&f, "a", 8, 3000, 1), 8);
     ck_assert_int_eq(fixture_put(&f, "b", 12, 3000, 1), 4);
     ck_assert_int_eq(fixture_put(&f, "a", 8, 3000, 1), 0);
-    ck_assert_int_eq(fixture_put(&f, "a", 9, 3000, 1), -1);
-    ck_assert_int_eq(f.err.code, ERR_EXISTS);
     ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "a"));
     const struct doc *verify = fixture_named(&f, MSG_DATASET_VERIFY, "b");
     ck_assert_int_eq((int)doc_get(verify, "damaged")->n, 0);
@@ -215,24 +214,43 @@ START_TEST(wrong_bytes)
 }
 END_TEST
 
+/* Changes a byte of the one pack, in the middle of what is given. */
+static void damage(struct fixture *f, const void *data, size_t size)
+{
+    char path[TEST_PATH];
+    struct buf pack;
+    buf_init(&pack);
+    test_path(path, "%s/s/blobs/pack", f->dir);
+    DIR *dir = opendir(path);
+    ck_assert_ptr_nonnull(dir);
+    const struct dirent *entry = readdir(dir);
+    while (entry != NULL && entry->d_name[0] == '.') {
+        entry = readdir(dir);
+    }
+    ck_assert_ptr_nonnull(entry);
+    ck_assert_int_eq(file_read(dirfd(dir), entry->d_name, 64 << 20, &pack, NULL), 0);
+    const char *at = memmem(pack.data, pack.size, data, size);
+    ck_assert_ptr_nonnull(at);
+    int fd = openat(dirfd(dir), entry->d_name, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    const char other = (char)(at[size / 2] ^ 1);
+    ck_assert_int_eq(pwrite(fd, &other, 1, (off_t)(at - pack.data) + (off_t)size / 2), 1);
+    close(fd);
+    closedir(dir);
+    buf_fini(&pack);
+}
+
 /* A blob that was changed on the disk is found, named, put aside, and comes back with another
  * upload. */
 START_TEST(damage_is_found)
 {
     struct fixture f;
-    char id[HASH_ID_TEXT];
-    char path[TEST_PATH];
     unsigned char data[700];
     fixture_init(&f);
     fixture_start(&f);
     ck_assert_int_eq(fixture_put(&f, "v", 5, sizeof(data), 2), 5);
     fixture_content(3, sizeof(data), 2, data);
-    hash_bytes(data, sizeof(data), id);
-    test_path(path, "%s/s/blobs/%.2s/%s", f.dir, id, id);
-    int fd = open(path, O_WRONLY);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(pwrite(fd, "x", 1, 99), 1);
-    close(fd);
+    damage(&f, data, sizeof(data));
     const struct doc *damaged = doc_get(fixture_named(&f, MSG_DATASET_VERIFY, "v"), "damaged");
     ck_assert_int_eq((int)damaged->n, 1);
     ck_assert_str_eq(doc_at(damaged, 0)->str, "train-0003-ubyte");
@@ -315,6 +333,37 @@ START_TEST(garbage_frames)
 }
 END_TEST
 
+/* Other files under the name are its next version; the same files again are not. */
+START_TEST(versions)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "a", 8, 3000, 1), 8);
+    ck_assert_int_eq(fixture_put(&f, "a", 8, 3000, 1), 0);
+    ck_assert_int_eq(fixture_put(&f, "a", 9, 3000, 1), 1);
+    const struct doc *show = fixture_named(&f, MSG_DATASET_SHOW, "a");
+    ck_assert_int_eq(doc_int(show, "version", 0), 2);
+    ck_assert_int_eq(doc_int(show, "files", 0), 9);
+    ck_assert_int_eq((int)doc_get(show, "versions")->n, 2);
+    show = fixture_named(&f, MSG_DATASET_SHOW, "a@1");
+    ck_assert_int_eq(doc_int(show, "files", 0), 8);
+    ck_assert_ptr_null(fixture_named(&f, MSG_DATASET_SHOW, "a@3"));
+    ck_assert_int_eq(f.err.code, ERR_NOT_FOUND);
+    const struct msg_none none = {.unused = 0};
+    const struct doc *list = fixture_ask(&f, MSG_DATASET_LIST, &none, NULL, 0);
+    ck_assert_int_eq((int)doc_get(list, "datasets")->n, 1);
+    ck_assert_int_eq(fixture_end(&f, SIGTERM), 0);
+    fixture_start(&f);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "a@1"));
+    ck_assert_ptr_null(fixture_named(&f, MSG_DATASET_SHOW, "a@1"));
+    ck_assert_int_eq((int)doc_get(fixture_named(&f, MSG_DATASET_VERIFY, "a"), "damaged")->n, 0);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "a"));
+    ck_assert_ptr_null(fixture_named(&f, MSG_DATASET_SHOW, "a@2"));
+    fixture_fini(&f);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("store");
@@ -323,6 +372,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, put_list_show_verify_remove);
     tcase_add_test(tcase, deduplication);
     tcase_add_test(tcase, resumed_after_kill);
+    tcase_add_test(tcase, versions);
     tcase_add_test(tcase, credit);
     tcase_add_test(tcase, refused_lists);
     tcase_add_test(tcase, wrong_bytes);
