@@ -96,9 +96,23 @@ void test_dir_remove(const char *path)
     (void)nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+int64_t test_patience_us(int ms)
+{
+    const char *given = getenv("CK_TIMEOUT_MULTIPLIER");
+    double times = given != NULL ? strtod(given, NULL) : 1.0;
+    return (int64_t)((double)ms * 1000.0 * (times > 1.0 ? times : 1.0));
+}
+
+int64_t test_cpu_us(void)
+{
+    struct timespec now;
+    ck_assert_int_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now), 0);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 bool test_wait(bool (*ready)(void *arg), void *arg, int timeout_ms)
 {
-    int64_t deadline = clock_us() + (int64_t)timeout_ms * 1000;
+    int64_t deadline = clock_us() + test_patience_us(timeout_ms);
     const struct timespec pause = {.tv_nsec = 1000000};
     while (!ready(arg)) {
         if (clock_us() >= deadline) {

@@ -13,6 +13,7 @@
 #include <check.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Runs the suite and prints check's summary, which ./dev counts. Exit status for main. */
 int test_main(Suite *suite);
@@ -42,7 +43,12 @@ void test_dir_remove(const char *path);
 /* snprintf into a path that must fit. */
 void test_path(char path[TEST_PATH], const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Asks `ready` until it says yes or timeout_ms have passed; false then. */
+/* Patience with another process: stretched by $CK_TIMEOUT_MULTIPLIER, as check's own limits are. */
+int64_t test_patience_us(int ms);
+/* The processor time that this process has had: for bounds on work, which other load does not
+ * touch. */
+int64_t test_cpu_us(void);
+/* Asks `ready` until it says yes or that patience ends; false then. */
 bool test_wait(bool (*ready)(void *arg), void *arg, int timeout_ms);
 
 /* Runs `action(arg)` in a child; its signal (negative) or exit status. Standard error of the child

@@ -238,7 +238,7 @@ static bool receive(struct fixture *fixture, struct msg *msg, int64_t end_us)
 
 bool fixture_next(struct fixture *fixture, struct msg *ret)
 {
-    return receive(fixture, ret, clock_us() + WAIT_MS * 1000);
+    return receive(fixture, ret, clock_us() + test_patience_us(WAIT_MS));
 }
 
 void fixture_raw(struct fixture *fixture, const void *data, size_t size)
@@ -257,7 +257,7 @@ void fixture_raw(struct fixture *fixture, const void *data, size_t size)
 
 const struct doc *fixture_answer(struct fixture *fixture, int64_t id)
 {
-    int64_t end_us = clock_us() + WAIT_MS * 1000;
+    int64_t end_us = clock_us() + test_patience_us(WAIT_MS);
     struct msg msg = {.id = 0};
     while (receive(fixture, &msg, end_us)) {
         if (msg.id != id) {
@@ -289,7 +289,7 @@ const struct doc *fixture_named(struct fixture *fixture, enum msg_id type, const
 
 const struct doc *fixture_event(struct fixture *fixture, const char *kind)
 {
-    int64_t end_us = clock_us() + WAIT_MS * 1000;
+    int64_t end_us = clock_us() + test_patience_us(WAIT_MS);
     struct msg msg = {.id = 0};
     while (receive(fixture, &msg, end_us)) {
         fixture->event = msg.body;

@@ -145,7 +145,7 @@ const void *play_at_trainer(struct play_worker *worker, enum msg_id type, struct
                             int *n_frames)
 {
     struct msg msg;
-    int64_t deadline = clock_us() + (int64_t)PLAY_WAIT_MS * 1000;
+    int64_t deadline = clock_us() + test_patience_us(PLAY_WAIT_MS);
     bool dead = false;
     while (!play_receive(worker->play, 200, &worker->peer, &msg, frames, n_frames)) {
         ck_assert_msg(!dead, "worker %d ends with %d", (int)worker->number, play_wait(worker));
