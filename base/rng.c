@@ -40,6 +40,17 @@ static void refill(struct rng *rng)
     rng->left = 4;
 }
 
+void rng_seek(struct rng *rng, uint64_t n)
+{
+    BUG_ON(n >= (uint64_t)1 << 34);
+    rng->counter[0] = (uint32_t)(n / 4);
+    rng->left = 0;
+    if (n % 4 != 0) {
+        refill(rng);
+        rng->left -= (unsigned)(n % 4);
+    }
+}
+
 uint32_t rng_u32(struct rng *rng)
 {
     if (rng->left == 0) {

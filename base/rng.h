@@ -22,6 +22,8 @@ struct rng {
 #define RNG_BATCH_SCOPE 0x80000000u
 
 void rng_init(struct rng *rng, uint64_t seed, uint64_t op_id, uint32_t epoch, uint64_t position);
+/* As if n words of 32 bits had been drawn since init; n below 2^34. */
+void rng_seek(struct rng *rng, uint64_t n);
 uint32_t rng_u32(struct rng *rng);
 uint64_t rng_u64(struct rng *rng);
 /* Uniform on [0, 1): 24 bits, exact in float. */

@@ -56,6 +56,25 @@ START_TEST(test_every_part_matters)
 }
 END_TEST
 
+START_TEST(test_seek)
+{
+    struct rng all, rng;
+    uint32_t words[40];
+    rng_init(&all, 1, 2, 3, 4);
+    for (int i = 0; i < 40; i++) {
+        words[i] = rng_u32(&all);
+    }
+    for (unsigned n = 0; n < 40; n++) {
+        rng_init(&rng, 1, 2, 3, 4);
+        (void)rng_u32(&rng);
+        rng_seek(&rng, n);
+        for (unsigned i = n; i < 40; i++) {
+            ck_assert_uint_eq(rng_u32(&rng), words[i]);
+        }
+    }
+}
+END_TEST
+
 static void moments(float (*draw)(struct rng *rng), double mean, double deviation)
 {
     enum { N = 400000 };
@@ -146,6 +165,7 @@ static Suite *make_suite(void)
     Suite *suite = suite_create("rng");
     TCase *cases = tcase_create("rng");
     tcase_add_loop_test(cases, test_vectors, 0, sizeof(vectors) / sizeof(vectors[0]));
+    tcase_add_test(cases, test_seek);
     tcase_add_test(cases, test_frozen);
     tcase_add_test(cases, test_every_part_matters);
     tcase_add_test(cases, test_moments);
