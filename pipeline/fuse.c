@@ -23,7 +23,7 @@ struct op_key fuse_key(const struct stream *stream, const struct stream_op *op,
 
 static bool has(const struct stream_op *op, unsigned flag)
 {
-    return (op->op.desc->flags & flag) != 0;
+    return (op->op.flags & flag) != 0;
 }
 
 static int64_t channels_of(const struct op_spec *spec)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pipeline/expr.h"
+
 enum { OPS_MAX = 64, NAME_MAX_ = 96 };
 
 void *op_scratch_need(struct op_scratch *scratch, size_t bytes)
@@ -148,6 +150,7 @@ int op_make(const struct op_desc *desc, const struct doc *options, struct op_nam
         return r;
     }
     *ret = (struct op){.desc = desc, .ctx = ctx, .name = name_of(desc, common.name, names, arena)};
+    ret->flags = desc->flags | (desc->flags_of != NULL ? desc->flags_of(ctx) : 0);
     ret->id = rng_id(ret->name);
     ret->is_channels_first = is_format(common.data_format, "channels_first");
     ret->has_seed = common.seed != NULL;
@@ -201,7 +204,7 @@ static int spec_out(const struct op *op, const struct op_spec *in, struct op_spe
     if (op->is_channels_first) {
         return planes_out(op, in, out, err);
     }
-    if ((op->desc->flags & OP_GEOMETRIC) != 0) {
+    if ((op->flags & OP_GEOMETRIC) != 0) {
         int r = op_check_image(in, err);
         if (r < 0) {
             return r;
@@ -232,13 +235,18 @@ int op_params(const struct op_desc *desc)
     return n;
 }
 
+static uint64_t seed_of(const struct op *op, const struct op_key *key)
+{
+    return op->has_seed ? op->seed : key->seed;
+}
+
 void op_draw(const struct op *op, const struct op_spec *in, const struct op_key *key,
              float params[OP_PARAMS_MAX])
 {
     if (op->desc->draw != NULL) {
         struct rng rng;
-        const uint64_t seed = op->has_seed ? op->seed : key->seed;
-        const bool is_batch = (op->desc->flags & OP_BATCH) != 0;
+        const uint64_t seed = seed_of(op, key);
+        const bool is_batch = (op->flags & OP_BATCH) != 0;
         if (is_batch || op->desc->draw_batch != NULL) {
             rng_init(&rng, seed, op->id, key->batch_epoch | RNG_BATCH_SCOPE, key->step);
         }
@@ -250,6 +258,12 @@ void op_draw(const struct op *op, const struct op_spec *in, const struct op_key 
         }
         op->desc->draw(op->ctx, in, &rng, params);
     }
+}
+
+/* The parameters are drawn with the op's id itself. */
+void op_noise(const struct op_key *key, uint64_t stream, struct rng *ret)
+{
+    rng_init(ret, key->seed, key->op + 1 + stream, key->epoch, key->position);
 }
 
 static int run_planes(const struct op *op, const float *params, const struct op_key *key,
@@ -284,11 +298,14 @@ int op_run_given(const struct op *op, const float *params, const struct op_key *
     }
     out->dtype = got.dtype;
     out->shape = got.shape;
+    struct op_key own = *key;
+    own.seed = seed_of(op, key);
+    own.op = op->id;
     if (op->is_channels_first) {
-        return run_planes(op, params, key, in, out, scratch, err);
+        return run_planes(op, params, &own, in, out, scratch, err);
     }
-    if ((op->desc->flags & OP_GEOMETRIC) == 0) {
-        return op->desc->run(op->ctx, params, key, in, out, scratch, err);
+    if ((op->flags & OP_GEOMETRIC) == 0) {
+        return op->desc->run(op->ctx, params, &own, in, out, scratch, err);
     }
     const struct affine_image image = {in->dtype, in->shape.d[0], in->shape.d[1], in->shape.d[2],
                                        in->data};
@@ -392,4 +409,8 @@ void op_reference(struct buf *out)
     }
     buf_puts(out, "## Options of every op\n\n");
     opt_reference(common_options, out);
+    buf_puts(
+        out,
+        "\n## Functions of expressions\n\nThe language: [expressions](../expressions.md).\n\n");
+    expr_reference(out);
 }

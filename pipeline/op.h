@@ -53,6 +53,7 @@ struct op_key {
     int64_t sample;       /* in the data set, -1 unknown */
     uint32_t batch_epoch; /* epoch and step of the batch: what ops of batch scope draw with */
     uint64_t step;
+    uint64_t op; /* for `run`, which gets the op's id and its own seed if it has one */
 };
 
 struct op_param { /* a drawn number or several; the names of Keras's get_random_transformation */
@@ -72,6 +73,8 @@ struct op_desc {
     /* Spec in, spec out. Pure: asked with unknown dimensions at compile, with real ones at run.
      * NULL: unchanged float32. */
     int (*check)(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err);
+    /* More flags, for an op whose options decide. May be NULL. */
+    unsigned (*flags_of)(const void *ctx);
     void (*draw)(const void *ctx, const struct op_spec *in, struct rng *rng, float *params);
     /* For an op that draws some numbers once a sample and some once a batch: the latter, before
      * `draw`. */
@@ -93,6 +96,7 @@ const char *op_nearest(const char *name);
 struct op {
     const struct op_desc *desc;
     const void *ctx;
+    unsigned flags;   /* of the descriptor and of the options */
     const char *name; /* given, or Keras's way: random_flip, random_flip_1 */
     uint64_t id;      /* of its name: the same in the pipeline and in a model */
     bool is_channels_first;
@@ -136,6 +140,9 @@ int op_factor(const struct opt_floats *given, const char *row, const struct op_b
 int op_check_image(const struct op_spec *in,
                    struct err *err); /* (height, width, channels) of uint8 or float32 */
 void op_shape_text(const struct op_spec *spec, char *buf, size_t size); /* "float32 (28, 28, 1)" */
+/* For `run`: numbers beside the drawn parameters, such as one a pixel; `stream` tells several
+ * apart. */
+void op_noise(const struct op_key *key, uint64_t stream, struct rng *ret);
 /* Any element type as float. */
 void op_to_floats(const struct tensor *in, int64_t n, float *out);
 

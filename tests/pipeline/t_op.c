@@ -108,6 +108,11 @@ static const struct wrong {
      ERR_SHAPE},
     {"{\"Normalization\": {\"mean\": 1}}", "Normalization.variance", ERR_MISSING},
     {"{\"Sleep\": {\"microseconds\": -1}}", "Sleep.microseconds", ERR_RANGE},
+    {"\"Lambda\"", "Lambda.expression", ERR_MISSING},
+    {"{\"Lambda\": {\"expression\": \"255 - \"}}", "Lambda.expression", ERR_SYNTAX},
+    {"{\"Lambda\": {\"expression\": \"255 - y\"}}", "Lambda.expression", ERR_UNKNOWN},
+    {"{\"Lambda\": {\"function\": \"lambda x: x\"}}", "Lambda.function", ERR_UNKNOWN},
+    {"{\"Lambda\": {\"function\": \"x\", \"expression\": \"x\"}}", "Lambda.function", ERR_INVALID},
     {"{\"RandomCrop\": {\"height\": 2, \"width\": 2, \"data_format\": \"channels_first\"}}",
      "RandomCrop.data_format", ERR_UNSUPPORTED},
 };
@@ -173,6 +178,8 @@ static const struct identity {
     {"\"AutoContrast\"", {0}},
     {"{\"Normalization\": {\"mean\": 0, \"variance\": 1}}", {0}},
     {"{\"CenterCrop\": {\"height\": 11, \"width\": 9}}", {0}},
+    {"{\"Lambda\": {\"expression\": \"255 - (255 - x)\"}}", {0}},
+    {"{\"Lambda\": {\"expression\": \"random() < 2 ? x : 0\"}}", {0}},
     {"{\"Resizing\": {\"height\": 11, \"width\": 9, \"interpolation\": \"bicubic\"}}", {0}},
 };
 
@@ -199,6 +206,70 @@ START_TEST(test_identities)
                       identities[_i].op, i, (double)out[i], (double)in[i]);
     }
     op_scratch_fini(&scratch);
+}
+END_TEST
+
+/* A formula with chance in it is a random op; its draws follow law 1, its own seed takes the job's
+ * place, and an op of another name draws others. */
+START_TEST(test_lambda)
+{
+    static const char *const texts[] = {
+        "{\"Lambda\": {\"expression\": \"x + random_like(x)\"}}",
+        "{\"Lambda\": {\"expression\": \"x + random_like(x)\", \"name\": \"other\"}}",
+        "{\"Lambda\": {\"expression\": \"x + random_like(x)\", \"seed\": 2}}",
+        "{\"Lambda\": {\"expression\": \"cast(x > 3, uint8)\"}}",
+    };
+    const struct op_key keys[] = {
+        {.seed = 1}, {.seed = 2}, {.seed = 1, .epoch = 1}, {.seed = 1, .position = 1}};
+    uint8_t in[6] = {0, 1, 2, 3, 4, 5};
+    const struct tensor x = {DTYPE_U8, {3, {1, 2, 3}}, in};
+    const struct op_spec spec = {x.dtype, x.shape};
+    float first[6], other[6];
+    struct op_scratch scratch = {0};
+    struct tensor out = {.data = first};
+    struct op op;
+    for (size_t t = 0; t < 4; t++) {
+        ck_assert_int_eq(read_op(texts[t], &op, NULL), 0);
+        ck_assert_int_eq((op.flags & OP_RANDOM) != 0, t < 3);
+        ck_assert_int_eq(op_check(&op, &spec, NULL), 0);
+        ck_assert_int_eq(op.out.dtype, t < 3 ? DTYPE_F32 : DTYPE_U8);
+        for (size_t i = 0; i < 4 && t < 3; i++) {
+            out.data = t == 0 && i == 0 ? first : other;
+            ck_assert_int_eq(op_run(&op, &keys[i], &x, &out, &scratch, NULL), 0);
+            ck_assert((t == 0 && i == 0) || memcmp(first, other, sizeof first) != 0);
+        }
+    }
+    ck_assert_int_eq(read_op(texts[0], &op, NULL), 0);
+    ck_assert_int_eq(op_check(&op, &(struct op_spec){.dtype = DTYPE_STR}, NULL), ERR_SHAPE);
+    out.data = other;
+    ck_assert_int_eq(op_run(&op, &keys[0], &x, &out, &scratch, NULL), 0);
+    ck_assert_mem_eq(first, other, sizeof first);
+    op_scratch_fini(&scratch);
+}
+END_TEST
+
+/* In validation a formula with chance is left out and one without stays. */
+START_TEST(test_lambda_in_validation)
+{
+    struct fixture f;
+    unsigned char *slabs[2];
+    fixture_init(&f);
+    fixture_add_idx(&f, "d", "train", 20, H, W);
+    ck_assert_msg(
+        fixture_compile(
+            &f,
+            "{\"data\": {\"train\": {\"dataset\": \"d\"}, \"validation\": {\"dataset\": \"d\"}}, "
+            "\"pipeline\": [{\"map\": [{\"Lambda\": {\"expression\": \"255 - x\"}}, {\"Lambda\": "
+            "{\"expression\": \"x * 0 + random() + 1000\"}}]}]}") == 0,
+        "%s: %s", f.err.path, f.err.text);
+    for (int i = 0; i < 2; i++) {
+        const enum pipeline_stream stream = i == 0 ? PIPELINE_TRAIN : PIPELINE_VALIDATION;
+        ck_assert_int_eq(fixture_batch(&f, stream, 0, 0, 20, &slabs[i], NULL), 0);
+        const struct slab_field *x = fixture_field(&f, stream, "x");
+        const float v = ((float *)(void *)(slabs[i] + x->offset))[0];
+        ck_assert(i == 0 ? v > 999 : v <= 255);
+    }
+    fixture_fini(&f);
 }
 END_TEST
 
@@ -356,6 +427,8 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, test_wrong_options, 0, sizeof wrongs / sizeof wrongs[0]);
     tcase_add_test(c, test_draws);
     tcase_add_test(c, test_all_draw);
+    tcase_add_test(c, test_lambda);
+    tcase_add_test(c, test_lambda_in_validation);
     tcase_add_loop_test(c, test_identities, 0, sizeof identities / sizeof identities[0]);
     tcase_add_loop_test(c, test_fusion, 0, sizeof fuseds / sizeof fuseds[0]);
     tcase_add_test(c, test_fault_and_sleep);
