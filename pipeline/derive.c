@@ -65,11 +65,39 @@ int derive_open_list(struct derive *derive, const struct doc *list, struct strea
     return 0;
 }
 
+int derive_unknown_field(const struct element_spec *spec, const char *name, struct err *err)
+{
+    const char *names[ELEMENT_FIELDS_MAX];
+    for (int i = 0; i < spec->n; i++) {
+        names[i] = spec->fields[i].name;
+    }
+    const char *nearest = err_nearest(name, names, (size_t)spec->n);
+    return err_set(err, ERR_UNKNOWN, "there is no field '%.64s'%s%s%s", name,
+                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+int derive_fields(const struct element_spec *spec, const struct opt_strs *names, uint32_t *ret,
+                  struct err *err)
+{
+    *ret = names->n == 0 ? (1U << spec->n) - 1 : 0;
+    for (size_t i = 0; i < names->n; i++) {
+        const int field = element_find(spec, names->v[i]);
+        if (field < 0) {
+            int r = derive_unknown_field(spec, names->v[i], err);
+            err_prefix(err, "fields");
+            return r;
+        }
+        *ret |= 1U << field;
+    }
+    return 0;
+}
+
 void derive_like(struct source *ret, const struct stream *in, const struct source_desc *desc,
                  void *ctx)
 {
     *ret = (struct source){.desc = desc,
                            .ctx = ctx,
+                           .is_fixed = in->is_fixed && !in->is_reordered,
                            .samples = in->n,
                            .spec = in->spec,
                            .classes = in->source->classes,
@@ -115,6 +143,7 @@ int derive_merge(struct source *ret, const struct stream *other, struct err *err
 {
     struct element_spec *a = &ret->spec;
     const struct element_spec *b = &other->spec;
+    ret->is_fixed = ret->is_fixed && other->is_fixed && !other->is_reordered;
     if (a->n != b->n) {
         return err_set(err, ERR_SHAPE, "one stream has %d fields, the other %d", a->n, b->n);
     }

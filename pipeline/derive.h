@@ -11,6 +11,7 @@
 #ifndef PIPELINE_DERIVE_H
 #define PIPELINE_DERIVE_H
 
+#include "pipeline/expr.h"
 #include "pipeline/stream.h"
 
 struct derive {
@@ -28,6 +29,10 @@ int derive_open_list(struct derive *derive, const struct doc *list, struct strea
                      int max, struct err *err);
 /* ERR_LIMIT, ERR_EXISTS. */
 int derive_add_field(struct element_spec *spec, const struct element_field *field, struct err *err);
+/* Bits of the fields named by an option `fields`; all without names. ERR_UNKNOWN, the nearest. */
+int derive_fields(const struct element_spec *spec, const struct opt_strs *names, uint32_t *ret,
+                  struct err *err);
+int derive_unknown_field(const struct element_spec *spec, const char *name, struct err *err);
 /* Fields, classes and number of elements of a stream, for a source that hands its elements on. */
 void derive_like(struct source *ret, const struct stream *in, const struct source_desc *desc,
                  void *ctx);
@@ -83,6 +88,30 @@ struct derive_pads {
 };
 int derive_pad(struct derive *derive, const struct derive_pads *pads, struct source *ret,
                struct err *err);
+
+/* Some of the elements, by a number of each. */
+#define DERIVE_KEY_BAD INT64_MIN /* of an element that cannot be read */
+struct derive_select {
+    int (*key)(const struct derive_select *how, const struct element_spec *spec,
+               const struct element *element, int64_t *ret, struct err *err);
+    /* keys and places in the source of n elements in their order; writes the positions of those
+     * selected into list, which has room for n. Bad ones are to be kept. Returns how many. */
+    int64_t (*select)(const struct derive_select *how, const int64_t *keys, const uint32_t *places,
+                      int64_t n, uint32_t *list);
+    void *context;
+    bool is_ordered; /* how many are selected depends on their order */
+};
+int derive_select(struct derive *derive, const struct derive_select *how, struct source *ret,
+                  struct err *err);
+/* A formula over the fields that gives one number an element; row: the option that holds it. */
+struct derive_expr {
+    struct expr *expr;
+    struct op_scratch scratch;
+};
+int derive_select_expr(struct derive *derive, const char *text, const char *row,
+                       struct derive_expr *ret, struct err *err);
+int derive_expr_run(struct derive_expr *expr, const struct element *element, double *ret,
+                    struct err *err);
 
 /* Elements cut along their first axis; `cycle` of them in turns of `block` rows. */
 int derive_rows(struct derive *derive, int64_t cycle, int64_t block, struct source *ret,

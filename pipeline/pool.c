@@ -88,7 +88,7 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
     }
     r = source_open(source, &want, &files, pool->arena, err);
     if (r == 0) {
-        source->is_stored = true;
+        source->is_stored = source->is_fixed = true;
         source->base = pool->samples;
         pool->samples += source->samples;
         *ret = source;

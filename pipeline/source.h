@@ -71,6 +71,7 @@ struct source {
     const struct source_desc *desc;
     void *ctx;
     bool is_stored; /* a data set; else made of other streams, by a stage */
+    bool is_fixed;  /* the same element at a position in each iteration */
     int64_t base;   /* number of its first sample among all data sets of the stream */
     int64_t samples;
     struct element_spec spec;

@@ -48,25 +48,11 @@ static uint32_t default_fields(const struct element_spec *spec)
     return images != 0 ? images : numbers;
 }
 
-static int named_fields(const struct element_spec *spec, const struct stage_map *map, uint32_t *ret,
-                        struct err *err)
+static int named_fields(const struct element_spec *spec, const struct stage_map *map,
+                        uint32_t *ret, struct err *err)
 {
-    *ret = map->fields.n == 0 ? default_fields(spec) : 0;
-    for (size_t i = 0; i < map->fields.n; i++) {
-        const int field = element_find(spec, map->fields.v[i]);
-        if (field < 0) {
-            const char *names[ELEMENT_FIELDS_MAX];
-            for (int k = 0; k < spec->n; k++) {
-                names[k] = spec->fields[k].name;
-            }
-            const char *nearest = err_nearest(map->fields.v[i], names, (size_t)spec->n);
-            return err_set_at(err, ERR_UNKNOWN, "fields", "there is no field '%.64s'%s%s%s",
-                              map->fields.v[i], nearest ? "; did you mean '" : "",
-                              nearest ? nearest : "", nearest ? "'?" : "");
-        }
-        *ret |= 1U << field;
-    }
-    return 0;
+    *ret = default_fields(spec);
+    return map->fields.n == 0 ? 0 : derive_fields(spec, &map->fields, ret, err);
 }
 
 static int read_op(struct compile *c, const struct doc *doc, const char *path,
@@ -241,8 +227,21 @@ static int make_chain(struct compile *c, struct stream *s, int field)
     return 0;
 }
 
+static void find_fixed(struct stream *s)
+{
+    s->is_fixed = s->source->is_fixed;
+    for (int i = 0; i < s->n_ops; i++) {
+        s->is_fixed = s->is_fixed && (s->ops[i].op.flags & OP_RANDOM) == 0;
+    }
+    for (int i = 0; i < s->n_orders; i++) {
+        s->is_reordered =
+            s->is_reordered || (s->orders[i].stage.desc->flags & STAGE_REORDERS) != 0;
+    }
+}
+
 static int make_chains(struct compile *c, struct stream *s)
 {
+    find_fixed(s);
     const int n = s->source->spec.n;
     s->chains = arena_array(c->arena, (size_t)n, sizeof *s->chains);
     for (int i = 0; i < n; i++) {

@@ -82,6 +82,8 @@ struct stream {
     struct element_spec spec;    /* of what comes out */
     int64_t batch, steps, rows;  /* rows: of an epoch */
     bool drop_remainder, is_endless, is_inner;
+    bool is_fixed;     /* an element of the source has the same fields in each iteration */
+    bool is_reordered; /* and stands at another place */
     int64_t prefetch; /* 0 = AUTOTUNE */
     int64_t source_us;
     const struct explain_mark *marks; /* what came out of each stage (explain.h) */

@@ -46,18 +46,6 @@ static int read_shape(const struct doc *doc, const struct element_field *field, 
     return 0;
 }
 
-static int unknown_field(const struct element_spec *spec, const char *name, struct err *err)
-{
-    const char *names[ELEMENT_FIELDS_MAX];
-    for (int i = 0; i < spec->n; i++) {
-        names[i] = spec->fields[i].name;
-    }
-    const char *nearest = err_nearest(name, names, (size_t)spec->n);
-    return err_set_at(err, ERR_UNKNOWN, name, "there is no such field%s%s%s",
-                      nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                      nearest ? "'?" : "");
-}
-
 static int read_shapes(const struct doc *doc, const struct element_spec *spec,
                        struct derive_pads *ret, struct err *err)
 {
@@ -66,7 +54,7 @@ static int read_shapes(const struct doc *doc, const struct element_spec *spec,
     }
     for (size_t i = 0; doc != NULL && doc->type == DOC_MAP && i < doc->n; i++) {
         const int f = element_find(spec, doc->pairs[i].key);
-        int r = f < 0 ? unknown_field(spec, doc->pairs[i].key, err)
+        int r = f < 0 ? derive_unknown_field(spec, doc->pairs[i].key, err)
                       : read_shape(&doc->pairs[i].value, &spec->fields[f], &ret->shape[f], err);
         if (r < 0) {
             return r;
@@ -128,7 +116,7 @@ static int read_values(const struct doc *doc, const struct element_spec *spec,
     for (size_t i = 0; doc->type == DOC_MAP && i < doc->n; i++) {
         const int f = element_find(spec, doc->pairs[i].key);
         if (f < 0) {
-            return unknown_field(spec, doc->pairs[i].key, err);
+            return derive_unknown_field(spec, doc->pairs[i].key, err);
         }
         if (!is_number(&doc->pairs[i].value)) {
             return err_set_at(err, ERR_INVALID, doc->pairs[i].key, "takes a number");

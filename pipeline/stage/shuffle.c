@@ -48,7 +48,7 @@ const struct stage_desc stage_shuffle = {
     .ctx_size = sizeof(struct shuffle),
     .shorthand = "buffer_size",
     .kind = STAGE_ORDER,
-    .flags = STAGE_TRAIN_ONLY,
+    .flags = STAGE_TRAIN_ONLY | STAGE_REORDERS,
     .count = count,
     .place = place,
 };

@@ -59,6 +59,7 @@ static int derive(const struct stage *stage, struct derive *derive, struct sourc
     int r = derive_open_list(derive, options_of->datasets, k->in, &k->n, STREAMS_MAX, err);
     derive_like(ret, k->in[0], &zipped_desc, k);
     for (int i = 1; i < k->n && r == 0; i++) {
+        ret->is_fixed = ret->is_fixed && k->in[i]->is_fixed && !k->in[i]->is_reordered;
         ret->samples = k->in[i]->n < ret->samples ? k->in[i]->n : ret->samples;
         for (int f = 0; f < k->in[i]->spec.n && r == 0; f++) {
             struct element_field field = k->in[i]->spec.fields[f];

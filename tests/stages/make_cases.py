@@ -91,6 +91,35 @@ def do_choose(ds, o):
         [ds, *map(nested, o["datasets"])], choices, o.get("stop_on_empty_dataset", True))
 
 
+PREDICATES = {  # a formula of millrace in tf's words
+    "y < 5": lambda e: e["y"] < 5,
+    "y % 3 == 1 || y > 7": lambda e: (e["y"] % 3 == 1) | (e["y"] > 7),
+    "reduce_mean(x) > 40": lambda e: tf.reduce_mean(tf.cast(e["x"], tf.float32)) > 40,
+    "reduce_max(x) <= 50": lambda e: tf.reduce_max(e["x"]) <= 50,
+    "y": lambda e: e["y"],
+}
+
+
+def predicate(value, name):
+    return PREDICATES[value[name] if isinstance(value, dict) else value]
+
+
+def do_unique(ds, value):
+    (field,) = [value] if isinstance(value, str) else value["fields"]
+    kept = list(ds.map(lambda e: e[field]).unique().as_numpy_iterator())
+    first = []
+    for element in ds.as_numpy_iterator():
+        if element[field] not in [e[field] for e in first]:
+            first.append(element)
+    assert [e[field] for e in first] == kept
+    return tf.data.Dataset.from_tensor_slices({k: np.stack([e[k] for e in first]) for k in first[0]})
+
+
+def do_resample(ds, o):
+    done = ds.rejection_resample(lambda e: tf.cast(e["y"], tf.int32), o["target_dist"], o.get("initial_dist"), seed=1)
+    return done.map(lambda c, e: e)
+
+
 def batched(ds, value):
     o = options(value, "batch_size")
     return ds.batch(o.get("batch_size", 32), o.get("drop_remainder", False))
@@ -127,6 +156,10 @@ STAGES = {
     "enumerate": do_enumerate,
     "zip": do_zip,
     "concatenate": do_concatenate,
+    "filter": lambda ds, v: ds.filter(predicate(v, "predicate")),
+    "take_while": lambda ds, v: ds.take_while(predicate(v, "predicate")),
+    "unique": do_unique,
+    "rejection_resample": do_resample,
     "sample_from_datasets": do_sample,
     "choose_from_datasets": do_choose,
 }
@@ -193,6 +226,17 @@ CASES = [
                                {"concatenate": [{"dataset": "f", "pipeline": [{"map": [{"Rescaling": {"scale": 5.0}}]}]}]}]),
     ("nested twice", "e", [{"zip": [{"dataset": "d", "pipeline": [
         {"concatenate": [{"dataset": "f", "pipeline": [{"take": 4}]}]}, {"skip": 20}]}]}]),
+    ("filter", "d", [{"filter": "y < 5"}]),
+    ("filter two", "d", [{"skip": 2}, {"filter": "y % 3 == 1 || y > 7"}, {"repeat": 2}]),
+    ("filter pixels", "d", [{"filter": {"predicate": "reduce_mean(x) > 40"}}, {"filter": "y < 5"}, {"batch": 3}]),
+    ("filter shuffled", "d", [{"shuffle": {}}, {"filter": "y < 5"}], "set"),
+    ("filter mapped", "d", [{"map": [{"Rescaling": {"scale": 2.0, "offset": -20.0}}]}, {"filter": "reduce_mean(x) > 40"}]),
+    ("take_while", "d", [{"take_while": "reduce_max(x) <= 50"}]),
+    ("take_while skipped", "d", [{"skip": 3}, {"take_while": "reduce_max(x) <= 50"}, {"repeat": 3}]),
+    ("unique", "d", [{"unique": {"fields": ["y"]}}]),
+    ("unique joined", "e", [{"concatenate": [{"dataset": "d"}]}, {"unique": "y"}]),
+    ("resample", "d", [{"rejection_resample": {"class_func": "y", "target_dist": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+                                               "initial_dist": [0.1] * 10}}]),
     ("choose", "d", [{"choose_from_datasets": {"datasets": [{"dataset": "e"}, {"dataset": "f"}], "choices": [0, 2, 1, 1]}}]),
     ("choose on", "d", [{"choose_from_datasets": {"datasets": [{"dataset": "e"}], "choices": [0, 1, 1],
                                                   "stop_on_empty_dataset": False}}]),
