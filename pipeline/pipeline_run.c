@@ -127,7 +127,8 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
         put_row(c, row, sample, false);
         return 0;
     }
-    if (!err_is_data(r) || c->pipeline->on_error == JOB_ON_ERROR_FAIL) {
+    if (!err_is_data(r) ||
+        (c->pipeline->on_error == JOB_ON_ERROR_FAIL && !c->stream->ignores_errors)) {
         return refuse(c, sample, r, &found, err);
     }
     record(c, row, sample, &found);

@@ -21,6 +21,7 @@ enum stage_flag {
     STAGE_TRAIN_ONLY = 1 << 0,  /* left out of a validation stream that is made from the pipeline */
     STAGE_KEEPS_ORDER = 1 << 1, /* the last element stays the last */
     STAGE_REORDERS = 1 << 2,    /* another order in each iteration */
+    STAGE_IGNORES_ERRORS = 1 << 3,
 };
 #define STAGE_ENDLESS INT64_MAX
 

@@ -17,7 +17,7 @@ struct compile {
     struct arena *arena;
     struct err *err;
     int64_t n; /* elements so far */
-    bool is_batched;
+    bool is_batched, ignores_errors;
     size_t at;         /* of the stage in the list */
     int64_t remainder; /* rows of a short last batch */
     struct explain_marks marks;
@@ -359,6 +359,8 @@ static int add_stage(struct compile *c, const struct doc *doc, const char **ret_
         return r;
     }
     *ret_name = stage.desc->name;
+    c->ignores_errors =
+        c->ignores_errors || (stage.desc->flags & STAGE_IGNORES_ERRORS) != 0;
     switch (stage.desc->kind) {
     case STAGE_MAP: {
         const struct doc *value = doc_get(doc, "map");
@@ -470,5 +472,6 @@ int stream_compile(struct stream *ret, struct source *source, const struct strea
     int r = read_stages(&c);
     ret->marks = c.marks.first;
     r = r < 0 || want->is_inner ? r : count_steps(&c);
+    ret->ignores_errors = c.ignores_errors;
     return r < 0 ? r : make_chains(&c, ret);
 }

@@ -84,6 +84,7 @@ struct stream {
     bool drop_remainder, is_endless, is_inner;
     bool is_fixed;     /* an element of the source has the same fields in each iteration */
     bool is_reordered; /* and stands at another place */
+    bool ignores_errors;
     int64_t prefetch; /* 0 = AUTOTUNE */
     int64_t source_us;
     const struct explain_mark *marks; /* what came out of each stage (explain.h) */

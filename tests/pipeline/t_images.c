@@ -88,6 +88,12 @@ START_TEST(test_bad_fails)
 }
 END_TEST
 
+static const char *const skipping[] = {
+    BAD("skip"),
+    "{\"data\": {\"train\": {\"dataset\": \"b\"}}, \"pipeline\": [\"ignore_errors\", {\"batch\": "
+    "5}]}",
+};
+
 START_TEST(test_bad_skipped)
 {
     TEST_NEED_SHARED(shared);
@@ -95,7 +101,7 @@ START_TEST(test_bad_skipped)
     unsigned char *slab;
     struct opt_groups bad;
     add_damaged();
-    ck_assert_int_eq(fixture_compile(&f, BAD("skip")), 0);
+    ck_assert_int_eq(fixture_compile(&f, skipping[_i]), 0);
     ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 5, &slab, &bad), 0);
     ck_assert_uint_eq(bad.n, 2);
     const struct msg_chunk_bad *rows = bad.v;

@@ -156,6 +156,8 @@ STAGES = {
     "enumerate": do_enumerate,
     "zip": do_zip,
     "concatenate": do_concatenate,
+    "ignore_errors": lambda ds, v: ds.ignore_errors(),
+    "assert_cardinality": lambda ds, v: ds.apply(tf.data.experimental.assert_cardinality(v)),
     "filter": lambda ds, v: ds.filter(predicate(v, "predicate")),
     "take_while": lambda ds, v: ds.take_while(predicate(v, "predicate")),
     "unique": do_unique,
@@ -226,6 +228,8 @@ CASES = [
                                {"concatenate": [{"dataset": "f", "pipeline": [{"map": [{"Rescaling": {"scale": 5.0}}]}]}]}]),
     ("nested twice", "e", [{"zip": [{"dataset": "d", "pipeline": [
         {"concatenate": [{"dataset": "f", "pipeline": [{"take": 4}]}]}, {"skip": 20}]}]}]),
+    ("ignore_errors", "d", [{"ignore_errors": None}, {"take": 5}]),
+    ("assert_cardinality", "d", [{"skip": 3}, {"assert_cardinality": 20}]),
     ("filter", "d", [{"filter": "y < 5"}]),
     ("filter two", "d", [{"skip": 2}, {"filter": "y % 3 == 1 || y > 7"}, {"repeat": 2}]),
     ("filter pixels", "d", [{"filter": {"predicate": "reduce_mean(x) > 40"}}, {"filter": "y < 5"}, {"batch": 3}]),
