@@ -34,7 +34,8 @@ enum {
     DECODE_BMP = 1 << 3,
     DECODE_GIF = 1 << 4,
     DECODE_ALL = (1 << 5) - 1,
-    DECODE_STORED = 1 << 8, /* beside them: EXIF's orientation is not applied */
+    DECODE_STORED = 1 << 8,  /* beside them: EXIF's orientation is not applied */
+    DECODE_NUMBERS = 1 << 9, /* a PNG with a palette gives the numbers of its colours, in 1 channel */
 };
 
 struct decode_image {

@@ -208,6 +208,10 @@ static int expand(spng_ctx *png, const struct spng_ihdr *ihdr, const unsigned ch
                 return err_set(err, ERR_CORRUPT, "colour %u of a palette of %u", i,
                                palette.n_entries);
             }
+            if (channels == 1) {
+                out[0] = (unsigned char)i;
+                continue;
+            }
             out[0] = palette.entries[i].red;
             out[1] = palette.entries[i].green;
             out[2] = palette.entries[i].blue;
@@ -263,7 +267,10 @@ static int run(struct decode *decode, spng_ctx *png, const struct walk *w, int c
     if (r < 0) {
         return r;
     }
-    const struct form form = form_of(&ihdr, w->has_transparency);
+    struct form form = form_of(&ihdr, w->has_transparency);
+    if (form.is_indexed && (decode->formats & DECODE_NUMBERS) != 0) {
+        form.channels = 1;
+    }
     *ret = (struct decode_image){
         .height = ihdr.height, .width = ihdr.width, .channels = form.channels};
     ret->orientation = w->orientation;

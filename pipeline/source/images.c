@@ -4,7 +4,9 @@
 
 #include "pipeline/image/decode.h"
 #include "pipeline/source/labelled.h"
+#include "pipeline/source/parts.h"
 #include "pipeline/source/picture.h"
+#include "pipeline/source/stems.h"
 
 extern const struct source_desc source_images;
 
@@ -23,14 +25,24 @@ struct images {
         };
         struct picture_options picture_how;
     };
+    const char *masks, *images, *mask_field;
     struct source_store store;
     struct labelled files;
     struct picture picture;
     struct buf file;
+    const struct doc **mask_files; /* one an item; NULL without masks */
+    struct picture mask;
 };
 static const struct opt options[] = {
     LABELLED_ROWS(images),
     PICTURE_ROWS(images),
+    OPT_STR_ROW(images, masks, NULL,
+                "A folder of masks (`masks`): of images/a.jpg it is masks/a.png, field mask, uint8 "
+                "of one channel: the number of the colour in a palette, or the grey. Without "
+                "further folders label_mode is none.",
+                .flags = OPT_NULLABLE),
+    OPT_STR_ROW(images, images, "images", "The folder of pictures beside that of masks."),
+    OPT_STR_ROW(images, mask_field, "mask", "The field's name (y: what the loss is given)."),
     OPT_END_ROW,
 };
 
@@ -74,6 +86,66 @@ static int find_shape(struct images *k, struct picture_image *ret, struct err *e
     return 0;
 }
 
+static int no_mask(const struct images *k, const struct labelled_item *item, struct err *err)
+{
+    err_set_at(err, ERR_MISSING, "source.images.masks",
+               "'%s' has no mask: the same path with '%s' in the place of '%s', and any ending",
+               doc_str(item->file, "path", ""), k->masks, k->images);
+    return ERR_MISSING;
+}
+
+static int find_masks(struct images *k, struct arena *arena, struct err *err)
+{
+    struct stems stems;
+    stems_build(&stems, k->store.files, k->masks, NULL, arena);
+    k->mask_files = arena_array(arena, (size_t)k->files.n + 1, sizeof *k->mask_files);
+    for (int64_t i = 0; i < k->files.n; i++) {
+        bool has;
+        const char *path = doc_str(k->files.items[i].file, "path", "");
+        k->mask_files[i] = stems_find(&stems, stems_key(path, k->images, arena, &has));
+        if (k->mask_files[i] == NULL) {
+            return no_mask(k, &k->files.items[i], err);
+        }
+    }
+    picture_init_mask(&k->mask, &k->picture_how);
+    return 0;
+}
+
+static bool is_picture(const char *path)
+{
+    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", NULL};
+    return parts_ends(path, endings);
+}
+
+/* What stands beside masks is a picture by its name: there may be lists of boxes too. */
+static void expect_masks(struct images *k)
+{
+    k->how.label_mode = LABELLED_NONE;
+    k->files.aside = k->masks;
+    k->files.takes = is_picture;
+}
+
+static int read_mask(struct images *k, int64_t item, const struct tensor *x, struct tensor *ret,
+                     struct err *err)
+{
+    const struct doc *file = k->mask_files[item];
+    const char *path = doc_str(file, "path", "");
+    char text[400];
+    picture_name(&k->mask, path);
+    int r = source_read_blob(&k->store, file, SOURCE_FILE_MAX, &k->file, err);
+    r = r < 0 ? r : picture_read(&k->mask, k->file.data, k->file.size, ret, err);
+    if (err_is_data(r)) {
+        (void)snprintf(text, sizeof text, "%.390s", err != NULL ? err->text : "");
+        return err_set(err, r, "its mask '%s' %s", path, text);
+    }
+    if (r == 0 && (x->shape.d[0] != ret->shape.d[0] || x->shape.d[1] != ret->shape.d[1])) {
+        return err_set(err, ERR_SHAPE, "is %lld x %lld, its mask '%s' %lld x %lld",
+                       (long long)x->shape.d[0], (long long)x->shape.d[1], path,
+                       (long long)ret->shape.d[0], (long long)ret->shape.d[1]);
+    }
+    return r;
+}
+
 static int open_images(struct source *source, const struct source_store *store, struct arena *arena,
                        struct err *err)
 {
@@ -81,16 +153,23 @@ static int open_images(struct source *source, const struct source_store *store, 
     struct picture_image first;
     k->store = *store;
     k->files = (struct labelled){.options = &k->how, .store = &k->store, .what = "pictures"};
+    if (k->masks != NULL) {
+        expect_masks(k);
+    }
     int r = picture_init(&k->picture, &k->picture_how, "images", err);
     r = r < 0 ? r : labelled_open(&k->files, "images", arena, err);
     if (r < 0 || k->files.n == 0) {
         return r;
     }
-    r = find_shape(k, &first, err);
+    r = k->masks != NULL ? find_masks(k, arena, err) : 0;
+    r = r < 0 ? r : find_shape(k, &first, err);
     if (r < 0) {
         return r;
     }
     picture_declare(&k->picture, &first, "x", &source->spec);
+    if (k->masks != NULL) {
+        picture_declare(&k->mask, &first, k->mask_field, &source->spec);
+    }
     labelled_declare(&k->files, source);
     return 0;
 }
@@ -99,6 +178,7 @@ static void close_images(struct source *source)
 {
     struct images *k = source->ctx;
     picture_fini(&k->picture);
+    picture_fini(&k->mask);
     buf_fini(&k->file);
 }
 
@@ -109,6 +189,9 @@ static int read_images(struct source *source, const struct stage_place *place,
     struct images *k = source->ctx;
     int r = read_file(k, place->position, err);
     r = r < 0 ? r : picture_read(&k->picture, k->file.data, k->file.size, &ret->fields[0], err);
+    if (r == 0 && k->mask_files != NULL) {
+        r = read_mask(k, place->position, &ret->fields[0], &ret->fields[1], err);
+    }
     if (r < 0) {
         return r;
     }

@@ -42,6 +42,13 @@ int picture_init(struct picture *k, const struct picture_options *options, const
     return 0;
 }
 
+void picture_init_mask(struct picture *k, const struct picture_options *options)
+{
+    *k = (struct picture){
+        .options = options, .channels = 1, .is_mask = true, .decode = decode_create()};
+    decode_allow(k->decode, DECODE_ALL | DECODE_NUMBERS);
+}
+
 void picture_fini(struct picture *k)
 {
     decode_destroy(k->decode);
@@ -54,7 +61,8 @@ void picture_fini(struct picture *k)
 
 void picture_name(struct picture *k, const char *path)
 {
-    decode_allow(k->decode, path != NULL ? decode_formats_of(path) : DECODE_ALL);
+    const unsigned formats = path != NULL ? decode_formats_of(path) : DECODE_ALL;
+    decode_allow(k->decode, formats | (k->is_mask ? DECODE_NUMBERS : 0U));
 }
 
 int picture_header(struct picture *k, const void *data, size_t size, struct picture_image *ret,
@@ -77,12 +85,12 @@ void picture_declare(struct picture *k, const struct picture_image *first, const
     }
     struct element_field field = {
         .name = name,
-        .kind = ELEMENT_IMAGE,
+        .kind = k->is_mask ? ELEMENT_MASK : ELEMENT_IMAGE,
         .spec = {.dtype = DTYPE_U8,
                  .shape = {.rank = 3, .d = {first->height, first->width, k->channels}}},
         .is_varying = size->n == 0};
     if (size->n > 0) {
-        field.spec.dtype = DTYPE_F32;
+        field.spec.dtype = k->is_mask ? DTYPE_U8 : DTYPE_F32;
         field.spec.shape.d[0] = size->v[0];
         field.spec.shape.d[1] = size->v[1];
     }
@@ -144,19 +152,23 @@ static int fit(struct picture *k, struct tensor *x, struct err *err)
     const struct picture_options *o = k->options;
     const struct op_resize resize = {.height = o->image_size.v[0],
                                      .width = o->image_size.v[1],
-                                     .method = (enum resize_method)o->interpolation,
+                                     .method = k->is_mask ? RESIZE_NEAREST
+                                                          : (enum resize_method)o->interpolation,
                                      .crop = o->crop_to_aspect_ratio,
                                      .pad = o->pad_to_aspect_ratio,
-                                     .fill_value = o->fill_value};
+                                     .fill_value = k->is_mask ? 0 : o->fill_value};
     const int64_t n = x->shape.d[0] * x->shape.d[1] * x->shape.d[2];
-    float *floats = op_scratch_need(&k->floats, (size_t)n * sizeof *floats);
-    op_to_floats(x, n, floats);
-    const struct tensor in = {.dtype = DTYPE_F32, .shape = x->shape, .data = floats};
-    x->dtype = DTYPE_F32;
+    struct tensor in = *x;
+    if (!k->is_mask) {
+        in.data = op_scratch_need(&k->floats, (size_t)n * sizeof(float));
+        in.dtype = DTYPE_F32;
+        op_to_floats(x, n, in.data);
+    }
+    x->dtype = in.dtype;
     x->shape.d[0] = resize.height;
     x->shape.d[1] = resize.width;
     x->data = op_scratch_need(&k->sized, (size_t)(resize.height * resize.width * x->shape.d[2]) *
-                                             sizeof *floats);
+                                             sizeof(float));
     return op_resize_run(&resize, &in, x, &k->resize, err);
 }
 

@@ -45,12 +45,15 @@ struct picture_image {
 struct picture {
     const struct picture_options *options;
     int channels;
+    bool is_mask; /* numbers of classes: one channel of uint8, resized by taking the nearest */
     struct decode *decode;
     struct op_scratch pixels, floats, sized, resize;
 };
 
 int picture_init(struct picture *picture, const struct picture_options *options, const char *kind,
                  struct err *err);
+/* A mask beside pictures of these options. */
+void picture_init_mask(struct picture *picture, const struct picture_options *options);
 void picture_fini(struct picture *picture); /* takes a zeroed one */
 /* What comes next is a file of this name; NULL: of none. */
 void picture_name(struct picture *picture, const char *path);

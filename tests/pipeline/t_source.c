@@ -214,6 +214,61 @@ START_TEST(test_predict)
 }
 END_TEST
 
+/* Masks beside pictures: a palette's numbers, not its colours; resized without new ones. */
+static const struct masked {
+    const char *options, *field;
+    int side;
+} maskeds[] = {
+    {"", "mask", 128},
+    {", \"image_size\": [32, 32], \"mask_field\": \"y\"", "y", 32},
+};
+
+static void add_masked(bool has_last)
+{
+    add_file("d", "t/images/0000.jpg", "data/stamps_detect/train/images/0000.jpg");
+    add_file("d", "t/images/0001.jpg", "data/stamps_detect/train/images/0001.jpg");
+    add_file("d", "t/list.csv", "data/stamps_detect/train/boxes.csv");
+    add_file("d", "t/masks/0000.png", "data/stamps_detect/train/masks/0000.png");
+    if (has_last) {
+        add_file("d", "t/masks/0001.png", "data/stamps_detect/train/masks/0001.png");
+    }
+}
+
+START_TEST(test_masks)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    const struct masked *m = &maskeds[_i];
+    char source[160];
+    unsigned char *slab;
+    bool is_any = false;
+    add_masked(true);
+    (void)snprintf(source, sizeof source, "{\"images\": {\"masks\": \"masks\"%s}}", m->options);
+    ck_assert_msg(compile(source, ", \"split\": \"t\"", "") == 0, "%s: %s", f.err.path, f.err.text);
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 3, &slab, NULL), 0);
+    const struct slab_field *mask = fixture_field(&f, PIPELINE_TRAIN, m->field);
+    ck_assert_str_eq(mask->kind, "mask");
+    ck_assert_int_eq(mask->dtype, DTYPE_U8);
+    ck_assert_uint_eq(mask->row_bytes, (size_t)(m->side * m->side));
+    for (int i = 0; i < 2 * m->side * m->side; i++) {
+        ck_assert_uint_le(slab[mask->offset + (size_t)i], 4);
+        is_any = is_any || slab[mask->offset + (size_t)i] > 0;
+    }
+    ck_assert(is_any);
+}
+END_TEST
+
+START_TEST(test_no_mask)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    add_masked(false);
+    ck_assert_int_eq(compile("{\"images\": {\"masks\": \"masks\"}}", "", ""), ERR_MISSING);
+    ck_assert_str_eq(f.err.path, "data.train.source.images.masks");
+    ck_assert_msg(strstr(f.err.text, "'t/images/0001.jpg' has no mask") != NULL, "%s", f.err.text);
+}
+END_TEST
+
 enum { CLASSES = 4, FILES = 400 };
 
 /* Which paths of data set "d" stand in the subset. */
@@ -291,6 +346,8 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, test_labels, 0, sizeof labels / sizeof labels[0]);
     tcase_add_loop_test(c, test_sizes, 0, sizeof sizes / sizeof sizes[0]);
     tcase_add_test(c, test_predict);
+    tcase_add_loop_test(c, test_masks, 0, sizeof maskeds / sizeof maskeds[0]);
+    tcase_add_test(c, test_no_mask);
     tcase_add_test(c, test_subsets);
     suite_add_tcase(suite, c);
     return suite;
