@@ -26,6 +26,11 @@ const char *stems_key(const char *path, const char *folder, struct arena *arena,
 /* Files below a folder of that name (NULL: all files) whose path `takes`. */
 void stems_build(struct stems *stems, const struct doc *files, const char *folder,
                  bool (*takes)(const char *path), struct arena *arena);
+/* The same, whether the folder is there or not. */
+void stems_build_any(struct stems *stems, const struct doc *files, const char *folder,
+                     bool (*takes)(const char *path), struct arena *arena);
+/* By their keys again, without those that several have. */
+void stems_sort_unique(struct stems *stems);
 /* NULL: there is none. */
 const struct doc *stems_find(const struct stems *stems, const char *key);
 
