@@ -110,7 +110,8 @@ pid_t fixture_spawn(struct fixture *fixture)
     char run[TEST_PATH + 16];
     char libexec[TEST_PATH + 32];
     char log[TEST_PATH];
-    test_path(program, "%s/daemon/millraced", test_build_root());
+    test_path(program, "%s/%s", test_build_root(),
+              fixture->program != NULL ? fixture->program : "daemon/millraced");
     snprintf(state, sizeof(state), "--state-dir=%s", fixture->state_dir);
     snprintf(run, sizeof(run), "--run-dir=%s/r", fixture->dir);
     snprintf(libexec, sizeof(libexec), "--libexec-dir=%s/%s",

@@ -20,8 +20,9 @@ struct fixture {
     const char *args[FIXTURE_ARGS_MAX];
     int n_args;
     char url[128];
-    bool real_children; /* of the build, not the pretended ones */
-    int http_ms;        /* patience with an answer; 0 = 10 s */
+    const char *program; /* in the build folder; NULL = daemon/millraced */
+    bool real_children;  /* of the build, not the pretended ones */
+    int http_ms;         /* patience with an answer; 0 = 10 s */
     pid_t pid;
     struct sock_context *context;
     struct sock *sock;
