@@ -29,7 +29,7 @@ struct cli_options {
     int64_t after, seed, epochs;
     struct opt_ints rows;
     int stream; /* 0 train, 1 validation */
-    int64_t epoch, step, samples;
+    int64_t epoch, step, samples, steps, workers;
     const char *output;
     const char *trainer;
     struct opt_strs set;

@@ -77,6 +77,13 @@ static const struct opt preview_options[] = {
     OPT_I64_ROW(cli_options, step, 0, 0, OPT_I64_MAX, "From which step of the epoch on, from 0."),
     OPT_END_ROW,
 };
+static const struct opt pipeline_run_options[] = {
+    SET_OPTIONS,
+    OPT_I64_ROW(cli_options, steps, 100, 1, 1e9, "Batches; one epoch follows the other."),
+    OPT_I64_ROW(cli_options, workers, 0, 0, 64,
+                "Worker processes; 0 = as many as the job says, else one a processor."),
+    OPT_END_ROW,
+};
 static const struct opt summary_options[] = {
     SET_OPTIONS,
     OPT_STR_ROW(cli_options, trainer, NULL,
@@ -123,6 +130,11 @@ const struct cli_command cli_table[] = {
      "Prints what a job's pipeline does: the elements after every stage, passes, memory.",
      "The model is not looked at. An op that is a pass of its own comes with the reason.",
      pipeline_explain_command},
+    {"pipeline run", "FILE", 1, 1, pipeline_run_options,
+     "Runs a job's training stream alone and prints how fast it is, operation by operation.",
+     "Workers, shared memory and queue are those of a job; a sink takes the batches as they come. It "
+     "ends a little before\n--timeout, whatever was made.",
+     pipeline_run_command},
     {"dataset put", "NAME PATH", 2, 2, put_options, "Uploads a folder or file as a data set.",
      "Broken off, it goes on where it was when the same command is given again; files that the "
      "daemon has are not sent.",

@@ -13,7 +13,7 @@ cli_fn run_command, run_watch;
 cli_fn job_submit, job_check, job_list, job_show, job_logs, job_cancel, job_pause, job_resume;
 cli_fn dataset_put, dataset_list, dataset_show, dataset_verify, dataset_remove;
 cli_fn predict_command;
-cli_fn pipeline_explain_command;
+cli_fn pipeline_explain_command, pipeline_run_command;
 cli_fn preview_command;
 cli_fn summary_command;
 cli_fn daemon_status, daemon_workers, daemon_shutdown, daemon_version, daemon_completion;

@@ -1,7 +1,9 @@
 /* preview */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -129,7 +131,13 @@ static int write_file(const char *path, const struct buf *png, struct err *err)
     if (fd < 0) {
         return err_set_at(err, ERR_NOT_FOUND, path, "there is no folder '%s'", folder);
     }
-    int rc = file_write_atomic(fd, slash != NULL ? slash + 1 : path, png->data, png->size, err);
+    const char *name = slash != NULL ? slash + 1 : path;
+    int rc = file_write_atomic(fd, name, png->data, png->size, err);
+    const mode_t mask = umask(0);
+    (void)umask(mask);
+    if (rc >= 0 && fchmodat(fd, name, 0666 & ~mask, 0) != 0) {
+        rc = err_errno(err, errno, "the mode of '%s'", path);
+    }
     close(fd);
     return rc;
 }

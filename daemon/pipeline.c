@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/drain.h"
 #include "daemon/fds.h"
 #include "daemon/process.h"
 #include "daemon/run.h"
@@ -22,6 +23,9 @@ struct ask {
     uv_timer_t timer;
     int slab_fd; /* of a preview, or -1 */
     bool answered;
+    struct check_input input;
+    struct drain_input drain; /* of a run; workers 0: it is none */
+    struct drain *running;
 };
 
 /* ---- the end ---------------------------------------------------------------------------------- */
@@ -65,9 +69,41 @@ static void on_timeout(uv_timer_t *timer)
     process_kill(ask->process, PROCESS_TIMEOUT);
 }
 
+static void on_drained(void *context, const struct doc *result, const struct err *err)
+{
+    struct ask *ask = context;
+    ask->running = NULL;
+    if (result == NULL) {
+        fail(ask, err);
+    } else if (!ask->answered) {
+        ask->answered = true;
+        control_reply(ask->daemon, &ask->request, result);
+    }
+    leave(ask);
+}
+
+/* The plan is there: now those who carry it out. */
+static void go_on(struct ask *ask)
+{
+    struct err err = {0};
+    uv_timer_stop(&ask->timer);
+    if (ask->daemon->stopping ||
+        drain_start(ask->daemon, &ask->drain, on_drained, ask, &ask->running, &err) < 0) {
+        err_set(&err, err.code != 0 ? err.code : ERR_GONE, "%s",
+                err.code != 0 ? err.text : "the daemon is stopping");
+        fail(ask, &err);
+        leave(ask);
+    }
+}
+
 static void on_end(struct process *process, void *context)
 {
     struct ask *ask = context;
+    ask->process = NULL;
+    if (ask->drain.plan != NULL && !ask->answered) {
+        go_on(ask);
+        return;
+    }
     char text[256];
     struct err err = {0};
     process_end_text(process, text, sizeof(text));
@@ -79,7 +115,12 @@ static void on_end(struct process *process, void *context)
 void pipeline_stop(struct daemon *daemon)
 {
     for (struct ask *ask = daemon->asks; ask != NULL; ask = ask->next) {
-        process_kill(ask->process, PROCESS_STOPPED);
+        if (ask->process != NULL) {
+            process_kill(ask->process, PROCESS_STOPPED);
+        }
+        if (ask->running != NULL) {
+            drain_stop(ask->running);
+        }
     }
 }
 
@@ -158,6 +199,10 @@ static void on_message(struct process *process, const struct msg *msg, void *con
     }
     struct doc *map = doc_new(&ask->arena);
     doc_copy(map, &ask->arena, result);
+    if (ask->drain.workers > 0) {
+        ask->drain.plan = map;
+        return;
+    }
     put_memory(ask, map, &ask->arena);
     ask->answered = true;
     control_reply(ask->daemon, &ask->request, map);
@@ -198,13 +243,14 @@ static int count_asks(const struct daemon *daemon)
 
 static int start_worker(struct ask *ask, const struct doc *job, struct err *err)
 {
-    struct check_input input;
+    struct check_input *input = &ask->input;
     if (count_asks(ask->daemon) > ask->daemon->settings->max_previews) {
         return err_set(err, ERR_BUSY, "%lld pipelines are looked at already (max_previews)",
                        (long long)ask->daemon->settings->max_previews);
     }
-    int rc = submit_read(ask->daemon, job, &ask->arena, &input, err);
-    rc = rc < 0 ? rc : add_files(ask, &input, err);
+    int rc = submit_read(ask->daemon, job, &ask->arena, input, err);
+    ask->drain.job = input;
+    rc = rc < 0 ? rc : add_files(ask, input, err);
     return rc < 0 ? rc
                   : process_start(ask->daemon, ROLE_WORKER_CHECKER, 1, on_message, on_end, ask,
                                   &ask->process, err);
@@ -276,4 +322,20 @@ void pipeline_on_preview(struct daemon *daemon, const struct request *request, c
         return;
     }
     go(ask, "preview", wish->job, settings);
+}
+
+void pipeline_on_run(struct daemon *daemon, const struct request *request, const void *body,
+                     const struct sock_frame *frames, int n_frames)
+{
+    (void)frames;
+    (void)n_frames;
+    const struct msg_pipeline_run *wish = body;
+    const double most = (double)daemon->settings->drain_seconds;
+    struct ask *ask = new_ask(daemon, request);
+    struct doc *settings = doc_new(&ask->arena);
+    doc_set_map(settings);
+    ask->drain = (struct drain_input){.steps = wish->steps,
+                                      .workers = drain_workers(wish->job, wish->workers),
+                                      .seconds = wish->seconds < most ? wish->seconds : most};
+    go(ask, "check", wish->job, settings);
 }

@@ -1,5 +1,6 @@
 /* pipeline - what a job's data half would do, asked without running the job: a sandboxed worker
- * compiles it and answers; the daemon moves the bytes and looks into none.
+ * compiles it and answers; the daemon moves the bytes and looks into none. To run it alone, workers
+ * and a trainer without a model are started behind that (drain.h).
  *
  * Owns:     an ask frees itself after its answer, when its worker is reaped.
  * Threads:  the loop's.
@@ -11,7 +12,7 @@
 
 #include "daemon/control.h"
 
-control_fn pipeline_on_explain, pipeline_on_preview;
+control_fn pipeline_on_explain, pipeline_on_preview, pipeline_on_run;
 
 void pipeline_stop(struct daemon *daemon);
 

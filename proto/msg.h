@@ -108,6 +108,12 @@ struct msg_pipeline_preview {
     int64_t epoch, step;
     int64_t rows;
 };
+struct msg_pipeline_run {
+    const struct doc *job;
+    int64_t steps;
+    int64_t workers; /* 0 = the job's, else one a processor */
+    double seconds;  /* ends after so long, whatever was made */
+};
 struct msg_reply {
     const struct doc *result;
 };
@@ -126,7 +132,7 @@ struct msg_event { /* daemon to a watching client, without id */
 
 /* ---- child: daemon and its children ------------------------------------------------------------------------ */
 struct msg_child_start { /* descriptors beside it, in the order of `fds` */
-    const char *mode;    /* "check", "explain", "preview", "run", "predict" */
+    const char *mode;    /* "check", "explain", "preview", "run", "drain", "predict" */
     const char *job;     /* job id */
     int64_t worker;      /* worker's number, 1.. (workers only) */
     const char *address; /* data socket: the trainer binds it, workers connect */
@@ -241,6 +247,7 @@ MSG_OPT(job_watch)
 MSG_OPT(job_predict)
 MSG_OPT(pipeline_explain)
 MSG_OPT(pipeline_preview)
+MSG_OPT(pipeline_run)
 MSG_OPT(reply)
 MSG_OPT(error)
 MSG_OPT(event)

@@ -75,6 +75,13 @@ const struct opt msg_pipeline_preview_options[] = {
     OPT_I64_ROW(msg_pipeline_preview, rows, 16, 1, 256, "Rows; fewer come at the end of the epoch."),
     OPT_END_ROW,
 };
+const struct opt msg_pipeline_run_options[] = {
+    OPT_DOC_ROW(msg_pipeline_run, job, "The job document.", .flags = OPT_REQUIRED),
+    OPT_I64_ROW(msg_pipeline_run, steps, 100, 1, 1e9, "Batches of the training stream; epochs follow each other."),
+    OPT_I64_ROW(msg_pipeline_run, workers, 0, 0, 64, "Workers; 0 = the job's, else one a processor."),
+    OPT_F64_ROW(msg_pipeline_run, seconds, 60, 0.1, 86400, "It ends after so long, whatever was made.", .unit = "seconds"),
+    OPT_END_ROW,
+};
 const struct opt msg_reply_options[] = {
     DOC(msg_reply, result, "As the request says."),
     OPT_END_ROW,
@@ -94,7 +101,7 @@ const struct opt msg_event_options[] = {
     OPT_END_ROW,
 };
 const struct opt msg_child_start_options[] = {
-    STR_REQUIRED(msg_child_start, mode, "check, explain, preview, run or predict."),
+    STR_REQUIRED(msg_child_start, mode, "check, explain, preview, run, drain or predict."),
     STR(msg_child_start, job, "Job."),
     I64(msg_child_start, worker, "Number of the worker, from 1."),
     STR(msg_child_start, address, "Data socket: the trainer binds it, workers connect."),

@@ -13,6 +13,7 @@ static const struct {
 } modes[] = {
     {"check", check_mode},
     {"run", run_mode},
+    {"drain", drain_mode},
     {"predict", predict_mode},
 };
 enum { START_MS = 30000 };

@@ -55,19 +55,18 @@ static int take_lock(struct run *run, struct err *err)
     return 0;
 }
 
-static int open_signals(struct run *run, struct err *err)
+int run_signals(int *ret_fd, struct err *err)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return run->signal_fd >= 0 ? 0 : err_errno(err, errno, "signalfd");
+    *ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return *ret_fd >= 0 ? 0 : err_errno(err, errno, "signalfd");
 }
 
-/* The folder of the data socket must be writable for the bind, and nothing else of it. */
-static int open_socket_folder(const char *address)
+int run_socket_folder(const char *address)
 {
     static const char scheme[] = "ipc://";
     char path[256];
@@ -88,7 +87,7 @@ static int open_socket_folder(const char *address)
 static int enclose(struct run *run, struct err *err)
 {
     const char *address = run->setup->start->address;
-    int write_fds[2] = {run->job_fd, open_socket_folder(address)};
+    int write_fds[2] = {run->job_fd, run_socket_folder(address)};
     int rc = setup_sandbox(run->setup, NULL, 0, write_fds, write_fds[1] >= 0 ? 2 : 1, err);
     if (write_fds[1] >= 0) {
         close(write_fds[1]);
@@ -340,7 +339,7 @@ int run_mode(struct setup *setup, struct err *err)
     }
     run.processors = autotune_processors();
     int rc;
-    if ((rc = open_signals(&run, err)) == 0 && (rc = enclose(&run, err)) == 0 &&
+    if ((rc = run_signals(&run.signal_fd, err)) == 0 && (rc = enclose(&run, err)) == 0 &&
         (rc = map_slabs(&run, err)) == 0 && (rc = setup_seccomp(setup, err)) == 0 &&
         (rc = setup_ready(setup, err)) == 0 && (rc = setup_read(setup, err)) == 0 &&
         (rc = setup_model(setup, err)) == 0 && (rc = choose_slabs(&run, err)) == 0) {

@@ -21,6 +21,7 @@ const struct opt inputs_settings_options[] = {
                  "Limits, Landlock and seccomp around everything that is parsed."),
     OPT_I64_ROW(inputs_settings, memory_bytes, 0, 0, OPT_I64_MAX,
                 "Address space that is allowed beside the slabs; 0 = no limit.", .unit = "bytes"),
+    OPT_BOOL_ROW(inputs_settings, profile, 0, "Tells the times of operations with every chunk."),
     OPT_I64_ROW(inputs_settings, stream, 0, 0, PIPELINE_STREAM_MAX_ - 1,
                 "Of a preview: 0 train, 1 validation."),
     OPT_I64_ROW(inputs_settings, epoch, 0, 0, INT32_MAX, "Of a preview."),

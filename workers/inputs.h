@@ -19,6 +19,7 @@
 struct inputs_settings {
     bool sandbox;
     int64_t memory_bytes; /* address space; 0 = no limit */
+    bool profile;         /* times an op with every chunk */
     int64_t stream;       /* of a preview: enum pipeline_stream, its place and number of rows */
     int64_t epoch, step, rows;
 };

@@ -31,7 +31,7 @@ static const struct doc *stage_times(struct loop *loop, int64_t now_us)
     doc_set_map(times);
     pipeline_stage_times(loop->pipeline, times,
                          &loop->chunk); /* always: it starts the next chunk from zero */
-    if (now_us - loop->stages_sent_us < STAGES_EVERY_US) {
+    if (!loop->inputs->settings.profile && now_us - loop->stages_sent_us < STAGES_EVERY_US) {
         return NULL;
     }
     loop->stages_sent_us = now_us;

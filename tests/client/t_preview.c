@@ -353,6 +353,125 @@ START_TEST(shows_bad_samples)
 }
 END_TEST
 
+/* ---- run -------------------------------------------------------------------------------------- */
+
+#define NEED_TRAINER()                             \
+    if (!live_has("trainer/millrace-trainer")) {   \
+        test_skip("no millrace-trainer is built"); \
+        return;                                    \
+    }
+
+static const struct {
+    const char *pipeline, *option;
+    int64_t steps, rows; /* of 7 */
+} runs[] = {
+    {"  - map: [{Rescaling: {scale: 0.5}}]\n  - batch: 16\n", "--workers=1", 7, 96},
+    {"  - shuffle: {}\n  - map: [{Rescaling: {scale: 0.5}}]\n  - batch: 16\n  - prefetch: 1\n",
+     "--workers=3", 7, 96},
+    {"  - map: [{Rescaling: {scale: 0.5}}]\n  - batch: 16\n", "--set=resources.transport=inline", 7,
+     96},
+    {"  - map: [{Rescaling: {scale: 0.5}}]\n  - repeat: {}\n  - batch: 10\n",
+     "--set=fit.steps_per_epoch=2", 7, 70},
+};
+
+START_TEST(runs_alone)
+{
+    struct live_result r;
+    struct arena arena;
+    char path[TEST_PATH];
+    NEED_TRAINER();
+    arena_init(&arena);
+    write_job(runs[_i].pipeline, path);
+    live_run(&live, &r, "pipeline", "run", path, "--steps=7", "--json", runs[_i].option, NULL);
+    ck_assert_msg(r.status == 0, "%s%s", r.out.data, r.err.data);
+    const struct doc *doc = json_of(&r, &arena), *wait = doc_get(doc, "wait");
+    ck_assert_int_eq(doc_int(doc, "steps", 0), runs[_i].steps);
+    ck_assert_int_eq(doc_int(doc, "rows", 0), runs[_i].rows);
+    ck_assert(doc_float(doc, "batches_per_second", 0) > 0);
+    ck_assert(doc_float(wait, "share", -1) >= 0 && doc_float(wait, "share", -1) <= 1.01);
+    const struct doc *ops = doc_get(doc, "ops");
+    bool has_op = false;
+    for (size_t i = 0; i < ops->n; i++) {
+        has_op = has_op || strcmp(doc_str(doc_at(ops, i), "name", ""), "Rescaling") == 0;
+    }
+    ck_assert(has_op || ops->n == 0); /* less than a microsecond is no time */
+    live_free(&r);
+    arena_fini(&arena);
+}
+END_TEST
+
+/* 40 ms a sample: the profile says so, and a short patience ends the run early. */
+START_TEST(profiles_and_ends_in_time)
+{
+    struct live_result r;
+    struct arena arena;
+    char path[TEST_PATH];
+    NEED_TRAINER();
+    arena_init(&arena);
+    write_job("  - map: [{Sleep: {microseconds: 40000}}]\n  - batch: 5\n", path);
+    live_run(&live, &r, "pipeline", "run", path, "--steps=100000", "--workers=1", "--timeout=4",
+             "--json", NULL);
+    ck_assert_msg(r.status == 0, "%s%s", r.out.data, r.err.data);
+    const struct doc *doc = json_of(&r, &arena);
+    ck_assert_int_lt(doc_int(doc, "steps", 0), 20);
+    ck_assert_str_eq(doc_str(doc_find(doc, "ops[1]"), "name", ""), "Sleep");
+    ck_assert(doc_float(doc_find(doc, "ops[1]"), "us", 0) > 39000);
+    live_free(&r);
+    live_run(&live, &r, "pipeline", "run", path, "--steps=2", "--workers=1", NULL);
+    has_words(r.out.data, (const char *const[WORDS]){"2 batches of 5, 1 worker", "the sink waited",
+                                                     "OPERATION", "Sleep", "all"});
+    ck_assert_ptr_null(strchr(r.out.data, '\033'));
+    live_free(&r);
+    arena_fini(&arena);
+}
+END_TEST
+
+static const struct {
+    const char *pipeline, *option;
+    int status;
+    const char *word;
+} not_run[] = {
+    {"  - batch: 16\n", "--steps=0", 2, "--steps"},
+    {"  - batch: 16\n", "--workers=65", 2, "--workers"},
+    {"  - batch: 16\n", "--set=data.train.dataset=none", 3, "job.yaml:3: data.train.dataset"},
+    {"  - map: [{Rescalin: {}}]\n", "--workers=1", 2, "job.yaml:6: pipeline[0].map[0]"},
+    {"  - map: [{Fault: {sample: 3, action: segfault}}]\n", "--workers=2", 1, "a worker"},
+};
+
+START_TEST(does_not_run)
+{
+    struct live_result r;
+    char path[TEST_PATH];
+    NEED_TRAINER();
+    write_job(not_run[_i].pipeline, path);
+    live_run(&live, &r, "pipeline", "run", path, not_run[_i].option, NULL);
+    ck_assert_msg(r.status == not_run[_i].status, "%d: %s%s", r.status, r.out.data, r.err.data);
+    ck_assert_msg(strstr(r.err.data, not_run[_i].word) != NULL, "%s", r.err.data);
+    live_free(&r);
+}
+END_TEST
+
+START_TEST(leaves_out_bad_samples)
+{
+    struct live_result r;
+    char path[TEST_PATH];
+    NEED_TRAINER();
+    put_pictures();
+    live_text(&live, "pics.yaml",
+              "data: {train: {dataset: pics, split: train}, on_error: skip, max_bad: 1}\n"
+              "pipeline: [{map: [{Resizing: {height: 12, width: 12}}]}, {batch: 3}]\n",
+              path);
+    live_run(&live, &r, "pipeline", "run", path, "--steps=1", NULL);
+    ck_assert_msg(r.status == 0, "%s", r.err.data);
+    has_words(r.out.data, (const char *const[WORDS]){"1 bad sample was left out"});
+    live_free(&r);
+    live_run(&live, &r, "pipeline", "run", path, "--set=data.on_error=fail", NULL);
+    ck_assert_int_ne(r.status, 0);
+    ck_assert_ptr_nonnull(strstr(r.err.data, "1.png"));
+    live_free(&r);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("preview");
@@ -365,6 +484,10 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, previews_the_same);
     tcase_add_loop_test(tcase, refuses_previews, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(tcase, shows_bad_samples);
+    tcase_add_loop_test(tcase, runs_alone, 0, sizeof(runs) / sizeof(runs[0]));
+    tcase_add_test(tcase, profiles_and_ends_in_time);
+    tcase_add_loop_test(tcase, does_not_run, 0, sizeof(not_run) / sizeof(not_run[0]));
+    tcase_add_test(tcase, leaves_out_bad_samples);
     suite_add_tcase(suite, tcase);
     return suite;
 }
