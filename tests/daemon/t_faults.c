@@ -92,20 +92,23 @@ START_TEST(nothing_acknowledged_is_lost)
 }
 END_TEST
 
-/* One bit of the first file flips on the disk. */
+/* One bit of the file flips on the disk. It takes two chunks, so that it is a file there too and no
+ * part of a pack. */
+enum { LARGE = (1 << 20) + 17, CHUNKS = 2 };
 static void damage(const struct fixture *f)
 {
-    unsigned char data[BYTES];
+    unsigned char *data = malloc(LARGE);
     char id[HASH_ID_TEXT];
     char path[TEST_PATH];
-    fixture_content(0, BYTES, 1, data);
-    hash_bytes(data, BYTES, id);
+    fixture_content(0, LARGE, 1, data);
+    hash_bytes(data, LARGE, id);
     test_path(path, "%s/s/blobs/%.2s/%s", f->dir, id, id);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     ck_assert_int_ge(fd, 0);
     data[7] ^= 1;
-    ck_assert_int_eq(pwrite(fd, data, BYTES, 0), BYTES);
+    ck_assert_int_eq(pwrite(fd, data + 7, 1, 7), 1);
     close(fd);
+    free(data);
 }
 
 /* A damaged file that could not be put aside durably is an error of the check, not an answer; later
@@ -120,7 +123,7 @@ START_TEST(damage_is_put_aside_durably)
     bool reached_end = false; /* a call after the last of the check */
     fixture_init(&f);
     fixture_start(&f);
-    ck_assert_int_eq(fixture_put(&f, "d", N_FILES, BYTES, 1), N_FILES);
+    ck_assert_int_eq(fixture_put(&f, "d", 1, LARGE, 1), CHUNKS);
     for (int at = 1; at <= fault->n && !reached_end; at++) {
         ck_assert_int_eq(fixture_end(&f, SIGKILL), -SIGKILL);
         damage(&f);
@@ -138,7 +141,7 @@ START_TEST(damage_is_put_aside_durably)
         verify = fixture_named(&f, MSG_DATASET_VERIFY, "d");
         ck_assert_ptr_nonnull(verify);
         ck_assert_int_eq((int)doc_get(verify, "damaged")->n, 1);
-        ck_assert_int_eq(fixture_put(&f, "d", N_FILES, BYTES, 1), 1);
+        ck_assert_int_eq(fixture_put(&f, "d", 1, LARGE, 1), CHUNKS);
         verify = fixture_named(&f, MSG_DATASET_VERIFY, "d");
         ck_assert_int_eq((int)doc_get(verify, "damaged")->n, 0);
     }
