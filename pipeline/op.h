@@ -18,7 +18,7 @@
 #include "pipeline/element.h"
 #include "pipeline/image/affine.h"
 
-enum { OP_PARAMS_MAX = 8 };
+enum { OP_PARAMS_MAX = 12 };
 
 enum op_flag {
     OP_RANDOM = 1 << 0,       /* draws; absent in validation and predictions */

@@ -41,6 +41,8 @@ void affine_flip(float m[8], bool across, bool down, int64_t height, int64_t wid
 void affine_rotation(float m[8], float degrees, int64_t height, int64_t width);
 void affine_zoom(float m[8], float zoom_y, float zoom_x, int64_t height, int64_t width);
 void affine_translation(float m[8], float dy, float dx);
+/* The map that takes four points (x, y) to four others; identity if none or many do. */
+void affine_perspective(float m[8], const float from[8], const float to[8]);
 /* The map that is `first`, then `second` on its result; neither projective. */
 void affine_compose(const float first[8], const float second[8], float m[8]);
 

@@ -47,6 +47,10 @@ enum golden_verdict golden_refused(struct golden_case *c, const struct err *err)
 
 /* The layer as an operation of the pipeline. */
 enum golden_verdict golden_image_layer(struct golden_case *c);
+/* A box's number for each image (x0, y0, width, height), if the case gives masks that are boxes. */
+bool golden_box_values(struct golden_case *c, const char *name, struct tensor *ret);
+/* The options, with fill_value if masks are filled with one number. */
+const struct doc *golden_box_config(struct golden_case *c);
 
 /* The families, a file each; each ends with a NULL kind. */
 extern const struct golden_class golden_image_classes[];

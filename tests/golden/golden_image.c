@@ -18,7 +18,7 @@ static bool make_op(struct golden_case *c, struct op *op, enum golden_verdict *v
     struct op_names names = {0};
     struct err err = {0};
     const struct op_desc *desc = op_find(c->layer);
-    const struct doc *config = doc_get(c->doc, "config");
+    const struct doc *config = golden_box_config(c);
     if (desc == NULL) {
         *verdict = golden_skip(c, "no such operation yet");
         return false;
@@ -132,8 +132,9 @@ static bool given_params(struct golden_case *c, const struct op *op, int64_t n, 
         struct err err = {0};
         int64_t count = 0;
         const struct doc *array = doc_get(given, p->name);
-        if (array == NULL || golden_floats(c, array, &values, &err) < 0 ||
-            shape_count(&values.shape, &count) < 0 || (count != p->n && count < n * p->n)) {
+        const bool has = array != NULL ? golden_floats(c, array, &values, &err) == 0
+                                       : golden_box_values(c, p->name, &values);
+        if (!has || shape_count(&values.shape, &count) < 0 || (count != p->n && count < n * p->n)) {
             golden_fail(c, "parameter '%s' is not in the case", p->name);
             return false;
         }
@@ -304,18 +305,37 @@ static const struct opt affine_config_options[] = {
     OPT_END_ROW,
 };
 
+/* The maps of the case, one an image or one for all: eight numbers, or corners and where they go.
+ */
+static bool read_maps(struct golden_case *c, struct tensor *map, struct err *err)
+{
+    const struct doc *arrays = doc_get(c->doc, "arrays"), *transform = doc_get(arrays, "transform");
+    const struct doc *from = doc_get(arrays, "end_points"), *to = doc_get(arrays, "start_points");
+    struct tensor start, end;
+    if (transform != NULL) {
+        return golden_floats(c, transform, map, err) == 0;
+    }
+    if (from == NULL || to == NULL || golden_floats(c, from, &end, err) < 0 ||
+        golden_floats(c, to, &start, err) < 0 || end.shape.rank != 2 ||
+        !shape_equal(&end.shape, &start.shape) || end.shape.d[0] * end.shape.d[1] != 8) {
+        return false;
+    }
+    *map = (struct tensor){.shape = {.rank = 1, .d = {8}},
+                           .data = arena_array(c->arena, 8, sizeof(float))};
+    affine_perspective(map->data, end.data, start.data);
+    return true;
+}
+
 static enum golden_verdict run_affine(struct golden_case *c)
 {
     struct affine_config config;
     struct images in;
     struct tensor map;
     struct err err = {0};
-    const struct doc *transform = doc_get(doc_get(c->doc, "arrays"), "transform");
     if (opt_read(affine_config_options, &config, doc_get(c->doc, "config"), c->arena, &err) < 0) {
         return golden_refused(c, &err);
     }
-    if (transform == NULL || golden_floats(c, transform, &map, &err) < 0 ||
-        !split_images(c, doc_get(c->doc, "input"), &in)) {
+    if (!read_maps(c, &map, &err) || !split_images(c, doc_get(c->doc, "input"), &in)) {
         return golden_fail(c, "no transform or input: %s", err.text);
     }
     struct affine affine = {.fill = config.fill_mode,
@@ -411,8 +431,10 @@ const struct golden_class golden_image_classes[] = {
     {"layer", "RandomPosterization", golden_image_layer, false},
     {"layer", "RandomSaturation", golden_image_layer, false},
     {"layer", "RandomShear", golden_image_layer, false},
+    {"layer", "RandomPerspective", golden_image_layer, false},
     {"layer", "RandomGaussianBlur", golden_image_layer, false},
     {"op", "keras.ops.image.affine_transform", run_affine, false},
+    {"op", "keras.ops.image.perspective_transform", run_affine, false},
     {"op", "tf.image.resize", run_resize, false},
     {NULL, NULL, NULL, false},
 };

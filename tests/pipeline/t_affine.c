@@ -195,6 +195,37 @@ START_TEST(test_mirrors)
 }
 END_TEST
 
+/* The four points go where they are to go; what has no such map is left alone. */
+START_TEST(test_perspective)
+{
+    static const struct {
+        float from[8], to[8];
+        bool is_identity;
+    } cases[] = {
+        {{0, 0, 9, 0, 0, 6, 9, 6}, {0, 0, 9, 0, 0, 6, 9, 6}, true},
+        {{0, 0, 9.9f, 0, 0, 5.8f, 10.8f, 6}, {0, 0, 9, 0, 0, 6, 9, 6}, false},
+        {{1, 0.5f, 7, 1, 0.5f, 5, 7.2f, 5.7f}, {0, 0, 8, 0, 0, 6, 8, 6}, false},
+        {{0, 0, 0, 0, 0, 6, 0, 6}, {0, 0, 0, 0, 0, 6, 0, 6}, true}, /* a picture one pixel wide */
+        {{0, 0, 1, 1, 2, 2, 3, 3}, {0, 0, 9, 0, 0, 6, 9, 6}, true}, /* all on one line */
+        {{NAN, 0, 9, 0, 0, 6, 9, 6}, {0, 0, 9, 0, 0, 6, 9, 6}, true},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        float m[8], none[8];
+        affine_perspective(m, cases[c].from, cases[c].to);
+        affine_identity(none);
+        for (int i = 0; i < 8 && cases[c].is_identity; i++) {
+            ck_assert_msg(fabsf(m[i] - none[i]) < 1e-6f, "case %zu: m%d is %g", c, i, (double)m[i]);
+        }
+        for (int i = 0; i < 4 && !cases[c].is_identity; i++) {
+            const float x = cases[c].from[2 * i], y = cases[c].from[2 * i + 1];
+            const float k = m[6] * x + m[7] * y + 1;
+            ck_assert(fabsf((m[0] * x + m[1] * y + m[2]) / k - cases[c].to[2 * i]) < 1e-4f);
+            ck_assert(fabsf((m[3] * x + m[4] * y + m[5]) / k - cases[c].to[2 * i + 1]) < 1e-4f);
+        }
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("affine");
@@ -203,6 +234,7 @@ static Suite *make_suite(void)
     tcase_add_test(c, test_resize_avx2_equals_plain);
     tcase_add_test(c, test_maps);
     tcase_add_test(c, test_mirrors);
+    tcase_add_test(c, test_perspective);
     suite_add_tcase(suite, c);
     return suite;
 }

@@ -108,6 +108,10 @@ static const struct wrong {
      ERR_SHAPE},
     {"{\"Normalization\": {\"mean\": 1}}", "Normalization.variance", ERR_MISSING},
     {"{\"Sleep\": {\"microseconds\": -1}}", "Sleep.microseconds", ERR_RANGE},
+    {"{\"RandomPerspective\": {\"scale\": 1.2}}", "RandomPerspective.scale", ERR_RANGE},
+    {"{\"RandomPerspective\": {\"factor\": [2, 3]}}", "RandomPerspective.factor", ERR_RANGE},
+    {"{\"RandomErasing\": {\"factor\": -0.5}}", "RandomErasing.factor", ERR_RANGE},
+    {"{\"RandomErasing\": {\"scale\": [1.5, 2]}}", "RandomErasing.scale", ERR_RANGE},
     {"\"Lambda\"", "Lambda.expression", ERR_MISSING},
     {"{\"Lambda\": {\"expression\": \"255 - \"}}", "Lambda.expression", ERR_SYNTAX},
     {"{\"Lambda\": {\"expression\": \"255 - y\"}}", "Lambda.expression", ERR_UNKNOWN},
@@ -158,13 +162,17 @@ END_TEST
 /* Drawn numbers that leave a picture as it is. */
 static const struct identity {
     const char *op;
-    float params[4];
+    float params[OP_PARAMS_MAX];
 } identities[] = {
     {"\"RandomFlip\"", {0}},
     {"{\"RandomRotation\": {\"factor\": 0.5}}", {0}},
     {"{\"RandomZoom\": {\"height_factor\": 0.5}}", {1, 1}},
     {"{\"RandomTranslation\": {\"height_factor\": 0.5, \"width_factor\": 0.5}}", {0, 0}},
     {"\"RandomShear\"", {0, 0}},
+    {"\"RandomErasing\"", {0, 2, 2, 5, 5}},
+    {"{\"RandomErasing\": {\"fill_value\": [1, 2, 3]}}", {1, 2.5f, 3, 0.25f, 5}},
+    {"\"RandomPerspective\"", {0}},
+    {"\"RandomPerspective\"", {1, 0, 0, 8, 0, 0, 10, 8, 10}},
     {"{\"RandomBrightness\": {\"factor\": 0.5}}", {0}},
     {"{\"RandomContrast\": {\"factor\": 0.5}}", {1}},
     {"{\"RandomHue\": {\"factor\": 0.5}}", {0}},
@@ -204,6 +212,37 @@ START_TEST(test_identities)
     for (int i = 0; i < SIZE; i++) {
         ck_assert_msg(fabsf(in[i] - out[i]) < 1e-3f, "%s: value %d is %g, not %g",
                       identities[_i].op, i, (double)out[i], (double)in[i]);
+    }
+    op_scratch_fini(&scratch);
+}
+END_TEST
+
+/* Noise is drawn anew for each position and is the same for the same one; it stays in its box. */
+START_TEST(test_erasing)
+{
+    enum { SIZE = H * W * 3 };
+    static float in[SIZE], out[3][SIZE];
+    const struct tensor x = {DTYPE_F32, {.rank = 3, .d = {H, W, 3}}, in};
+    const float drawn[OP_PARAMS_MAX] = {1, 1.5f, 3, 4, 2.5f}; /* columns 2..5, rows 3..5 */
+    const uint64_t positions[] = {7, 7, 8};
+    struct op_scratch scratch = {0};
+    struct op op;
+    ck_assert_int_eq(read_op("\"RandomErasing\"", &op, NULL), 0);
+    for (int i = 0; i < SIZE; i++) {
+        in[i] = 100;
+    }
+    for (int k = 0; k < 3; k++) {
+        const struct op_key key = {.seed = 1, .position = positions[k]};
+        struct tensor y = {.data = out[k]};
+        ck_assert_int_eq(op_run_given(&op, drawn, &key, &x, &y, &scratch, NULL), 0);
+    }
+    ck_assert_mem_eq(out[0], out[1], sizeof out[0]);
+    ck_assert(memcmp(out[0], out[2], sizeof out[0]) != 0);
+    for (int i = 0; i < SIZE; i++) {
+        const int column = i / 3 % W, row = i / 3 / W;
+        const bool is_in = column >= 2 && column <= 5 && row >= 3 && row <= 5;
+        ck_assert_msg((out[0][i] < 100 || out[0][i] > 100) == is_in, "value %d", i);
+        ck_assert(out[0][i] >= 0 && out[0][i] <= 255);
     }
     op_scratch_fini(&scratch);
 }
@@ -427,6 +466,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, test_wrong_options, 0, sizeof wrongs / sizeof wrongs[0]);
     tcase_add_test(c, test_draws);
     tcase_add_test(c, test_all_draw);
+    tcase_add_test(c, test_erasing);
     tcase_add_test(c, test_lambda);
     tcase_add_test(c, test_lambda_in_validation);
     tcase_add_loop_test(c, test_identities, 0, sizeof identities / sizeof identities[0]);
