@@ -50,14 +50,15 @@ int tfrecord_index(struct offsets *index, const struct input *in, struct err *er
         const size_t record = index->n - 1;
         uint64_t length = 0;
         r = read_head(&window, at, record, &length, err);
-        const int64_t whole = TFRECORD_HEAD + (int64_t)length + TFRECORD_FOOT;
-        if (r == 0 && whole > in->size - at) {
-            r = input_fail(in, at, ERR_TRUNCATED, err, "record %zu of %llu bytes, %lld are left",
-                           record, (unsigned long long)length,
-                           (long long)(in->size - at - TFRECORD_HEAD));
+        if (r < 0) {
+            break;
         }
-        at += whole;
-        r = r < 0 ? r : offsets_add(index, at, err);
+        const int64_t whole = TFRECORD_HEAD + (int64_t)length + TFRECORD_FOOT;
+        r = whole > in->size - at
+                ? input_fail(in, at, ERR_TRUNCATED, err, "record %zu of %llu bytes, %lld are left",
+                             record, (unsigned long long)length,
+                             (long long)(in->size - at - TFRECORD_HEAD))
+                : offsets_add(index, at += whole, err);
     }
     input_window_fini(&window);
     return r;

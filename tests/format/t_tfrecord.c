@@ -28,6 +28,24 @@ START_TEST(test_crc)
 }
 END_TEST
 
+/* Lengths whose sum is right and which no file has. */
+START_TEST(test_lengths)
+{
+    static const uint64_t lengths[] = {INT64_MAX, UINT64_MAX, (uint64_t)INT64_MAX + 1,
+                                       TFRECORD_BYTES_MAX + 1, TFRECORD_BYTES_MAX};
+    unsigned char head[TFRECORD_HEAD];
+    struct offsets index = {0};
+    struct input in;
+    memcpy(head, &lengths[_i], 8);
+    uint32_t sum = crc32c(0, head, 8);
+    sum = (sum >> 15 | sum << 17) + 0xa282ead8u;
+    memcpy(head + 8, &sum, 4);
+    input_memory(&in, head, sizeof head, "x");
+    ck_assert_int_eq(tfrecord_index(&index, &in, &err), _i < 4 ? ERR_LIMIT : ERR_TRUNCATED);
+    offsets_fini(&index);
+}
+END_TEST
+
 START_TEST(test_records)
 {
     TEST_NEED_SHARED(shared);
@@ -132,6 +150,7 @@ static Suite *make_suite(void)
     Suite *suite = suite_create("tfrecord");
     TCase *c = tcase_create("tfrecord");
     tcase_add_test(c, test_crc);
+    tcase_add_loop_test(c, test_lengths, 0, 5);
     tcase_add_test(c, test_records);
     tcase_add_loop_test(c, test_examples, 0, sizeof examples / sizeof examples[0]);
     tcase_add_test(c, test_not_finite);
