@@ -1,4 +1,4 @@
-#include "pipeline/source/labelled.h"
+#include "pipeline/source/labelled_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,7 +109,7 @@ static bool has_splits(const struct doc *files)
     return has_train;
 }
 
-static bool in_split(const struct labelled *k, const char *path)
+bool labelled_in_split(const struct labelled *k, const char *path)
 {
     const struct labelled_part split = labelled_part(path, 0);
     return k->store->split == NULL || part_is(&split, k->store->split);
@@ -209,7 +209,7 @@ static int check_empty(const struct labelled *k, const int64_t *counts, const bo
     return 0;
 }
 
-static void add(struct labelled *k, const struct doc *file, int64_t label)
+void labelled_add(struct labelled *k, const struct doc *file, int64_t label)
 {
     if (labelled_in_subset(k->options, path_of(file))) {
         k->items[k->n++] = (struct labelled_item){.file = file, .label = label};
@@ -234,13 +234,13 @@ static int by_folders(struct labelled *k, int level, struct arena *arena, struct
         const char *path = path_of(&files->items[i]);
         const struct labelled_part part = labelled_part(path, level);
         const int64_t label = label_of(k, &part);
-        if (label < 0 || !in_split(k, path)) {
+        if (label < 0 || !labelled_in_split(k, path)) {
             continue;
         }
         is_named[label] = true;
         if (is_sample(k, path)) {
             counts[label]++;
-            add(k, &files->items[i], label);
+            labelled_add(k, &files->items[i], label);
         }
     }
     k->top_class = arena_printf(arena, "class %lld is the folder '%s'", (long long)k->n_classes - 1,
@@ -250,7 +250,7 @@ static int by_folders(struct labelled *k, int level, struct arena *arena, struct
 
 /* ---- without folders ---- */
 
-static int name_numbers(struct labelled *k, int64_t most, struct arena *arena, struct err *err)
+int labelled_name_numbers(struct labelled *k, int64_t most, struct arena *arena, struct err *err)
 {
     const struct opt_strs *given = &k->options->class_names;
     k->n_classes = given->n > 0 ? (int64_t)given->n : most + 1;
@@ -273,7 +273,7 @@ static int by_list(struct labelled *k, const struct doc *labels, struct arena *a
     int64_t most = 0;
     for (size_t i = 0; i < files->n; i++) {
         const char *path = path_of(&files->items[i]);
-        if (!is_sample(k, path) || !in_split(k, path)) {
+        if (!is_sample(k, path) || !labelled_in_split(k, path)) {
             continue;
         }
         if (labels != NULL && n < labels->n) {
@@ -286,9 +286,9 @@ static int by_list(struct labelled *k, const struct doc *labels, struct arena *a
                                   SOURCE_CLASSES_MAX - 1);
             }
             most = label->i > most ? label->i : most;
-            add(k, &files->items[i], label->i);
+            labelled_add(k, &files->items[i], label->i);
         } else if (labels == NULL) {
-            add(k, &files->items[i], -1);
+            labelled_add(k, &files->items[i], -1);
         }
         n++;
     }
@@ -296,7 +296,7 @@ static int by_list(struct labelled *k, const struct doc *labels, struct arena *a
         return err_set_at(err, ERR_INVALID, "labels", "has %zu numbers for %zu %s", labels->n, n,
                           k->what);
     }
-    return labels != NULL ? name_numbers(k, most, arena, err) : 0;
+    return labels != NULL ? labelled_name_numbers(k, most, arena, err) : 0;
 }
 
 /* ---- both ---- */
@@ -322,11 +322,12 @@ static int no_split(const struct labelled *k, struct err *err)
 static int check_options(const struct labelled_options *o, struct err *err)
 {
     const struct doc *labels = o->labels;
-    if (labels->type != DOC_LIST &&
-        (labels->type != DOC_STR || strcmp(labels->str, "inferred") != 0)) {
+    if (labels->type != DOC_LIST && labels->type != DOC_STR) {
         char shown[96];
         doc_describe(labels, shown, sizeof shown);
-        return err_set_at(err, ERR_INVALID, "labels", "takes inferred or a list, not %s", shown);
+        return err_set_at(err, ERR_INVALID, "labels",
+                          "takes inferred, a list, or the path of a CSV or JSONL file, not %s",
+                          shown);
     }
     if (o->subset != LABELLED_ALL && !(o->validation_split > 0)) {
         return err_set_at(err, ERR_MISSING, "validation_split",
@@ -347,8 +348,11 @@ static int read_labels(struct labelled *k, struct arena *arena, struct err *err)
     if (k->options->label_mode == LABELLED_NONE) {
         return by_list(k, NULL, arena, err);
     }
-    return labels->type == DOC_LIST ? by_list(k, labels, arena, err)
-                                    : by_folders(k, level, arena, err);
+    if (labels->type == DOC_LIST) {
+        return by_list(k, labels, arena, err);
+    }
+    return strcmp(labels->str, "inferred") == 0 ? by_folders(k, level, arena, err)
+                                                : labelled_by_list(k, labels->str, arena, err);
 }
 
 int labelled_open(struct labelled *k, const char *kind, struct arena *arena, struct err *err)

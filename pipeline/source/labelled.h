@@ -17,20 +17,22 @@ extern const struct opt_name labelled_modes[], labelled_subsets[];
 
 /* The options that sources of such files share: fields of their context, and rows of their table.
  */
-#define LABELLED_FIELDS                                   \
-    int label_mode;           /* enum labelled_mode */    \
-    const struct doc *labels; /* "inferred", or a list */ \
-    struct opt_strs class_names;                          \
-    double validation_split;                              \
-    int subset; /* enum labelled_subset */                \
+#define LABELLED_FIELDS                                        \
+    int label_mode;           /* enum labelled_mode */         \
+    const struct doc *labels; /* "inferred", a list, a path */ \
+    struct opt_strs class_names;                               \
+    double validation_split;                                   \
+    int subset; /* enum labelled_subset */                     \
+    const char *file_column, *label_column;                    \
     int64_t seed;
 #define LABELLED_ROWS(S)                                                                         \
     OPT_ENUM_ROW(S, label_mode, LABELLED_INT, labelled_modes,                                    \
                  "What y is: the class's number, a float32 of 1 among zeros (categorical), one " \
                  "float32 of 0 or 1 (binary; two classes), or nothing (none)."),                 \
         OPT_DOC_ROW(S, labels,                                                                   \
-                    "inferred: by the folders; or a list of whole numbers, one a file in the "   \
-                    "order of the paths' bytes.",                                                \
+                    "inferred: by the folders; a list of whole numbers, one a file in the "      \
+                    "order of the paths' bytes; or the path of a CSV or JSONL file of the data " \
+                    "set, with a file and a class in each row.",                                 \
                     .def_str = "\"inferred\""),                                                  \
         OPT_STRS_ROW(S, class_names,                                                             \
                      "Names of the classes in the order of their numbers; without it in the "    \
@@ -41,6 +43,14 @@ extern const struct opt_name labelled_modes[], labelled_subsets[];
             "path decides, so that files that are added move no other."),                        \
         OPT_ENUM_ROW(S, subset, LABELLED_ALL, labelled_subsets,                                  \
                      "Which part of validation_split this stream reads."),                       \
+        OPT_STR_ROW(S, file_column, NULL,                                                        \
+                    "Column of the files, relative to the table or the data set; without it "    \
+                    "file, path, filename, file_name or image.",                                 \
+                    .flags = OPT_NULLABLE),                                                      \
+        OPT_STR_ROW(S, label_column, NULL,                                                       \
+                    "Column of the classes, texts or whole numbers; without it label, class, y " \
+                    "or target.",                                                                \
+                    .flags = OPT_NULLABLE),                                                      \
         OPT_I64_ROW(S, seed, 0, 0, OPT_I64_MAX, "Another one draws another subset.")
 
 struct labelled_options {

@@ -73,8 +73,10 @@ static const struct wrong {
      "has 3 numbers for 4 pictures"},
     {"{\"images\": {\"labels\": [0, 1, -1, 2]}}", ERR_INVALID, "data.train.source.images.labels",
      "item 2 is -1"},
-    {"{\"images\": {\"labels\": \"folders\"}}", ERR_INVALID, "data.train.source.images.labels",
-     "takes inferred or a list, not 'folders'"},
+    {"{\"images\": {\"labels\": 3}}", ERR_INVALID, "data.train.source.images.labels",
+     "takes inferred, a list, or the path of a CSV or JSONL file, not 3"},
+    {"{\"images\": {\"labels\": \"folders\"}}", ERR_NOT_FOUND, "data.train.source.images.labels",
+     "has no file 'folders'"},
     {"{\"images\": {\"labels\": [0, 1, 1, 2], \"class_names\": [\"x\", \"y\"]}}", ERR_INVALID,
      "data.train.source.images.labels", "holds class 2, class_names has 2"},
     {"{\"images\": {\"subset\": \"training\"}}", ERR_MISSING,
@@ -152,6 +154,84 @@ START_TEST(test_labels)
         const float v = l->width == 0 ? (float)((const int64_t *)at)[i] : ((const float *)at)[i];
         ck_assert_msg(v == l->y[i], "%s: %lld: %g", l->options, (long long)i, (double)v);
     }
+}
+END_TEST
+
+/* A table of the data set says which files there are and of which class. */
+static const struct listed {
+    const char *path, *text, *options;
+    int code;
+    int n;
+    int64_t y[4];
+    const char *classes, *wrong;
+} listeds[] = {
+    {"list.csv",
+     "file,label\na/2.jpg,dog\nc/1.jpg,cat\na/1.jpg,dog\n",
+     "",
+     0,
+     3,
+     {1, 0, 1},
+     "cat dog",
+     NULL},
+    {"list.csv",
+     "what,of\na/2.jpg,3\nc/1.jpg,0\n",
+     ", \"file_column\": \"what\", \"label_column\": \"of\"",
+     0,
+     2,
+     {3, 0},
+     "0 1 2 3",
+     NULL},
+    {"c/list.jsonl",
+     "{\"path\": \"1.jpg\", \"class\": \"x\"}\n{\"path\": \"b/1.jpg\", \"class\": "
+     "\"w\"}\n",
+     ", \"class_names\": [\"x\", \"w\"]",
+     0,
+     2,
+     {0, 1},
+     "x w",
+     NULL},
+    {"list.csv", "file,label\nz.jpg,1\n", "", ERR_MISSING, 0, {0}, NULL, "names 'z.jpg', which"},
+    {"list.csv", "file,kind\na/1.jpg,1\n", "", ERR_SCHEMA, 0, {0}, NULL, "no column of labels"},
+    {"list.csv", "file,label\na/1.jpg,-1\n", "", ERR_VALUE, 0, {0}, NULL, "has label -1"},
+    {"list.csv",
+     "file,label\na/1.jpg,u\n",
+     ", \"class_names\": [\"v\"]",
+     ERR_VALUE,
+     0,
+     {0},
+     NULL,
+     "is of class 'u', which is not in class_names"},
+};
+
+START_TEST(test_listed)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    const struct listed *l = &listeds[_i];
+    struct buf classes = {0};
+    char source[256];
+    unsigned char *slab;
+    add_pictures();
+    fixture_add(&f, "d", l->path, l->text, strlen(l->text));
+    (void)snprintf(source, sizeof source, "{\"images\": {\"labels\": \"%s\"%s}}", l->path,
+                   l->options);
+    ck_assert_msg(compile(source, "", "") == l->code, "%s: %s", f.err.path, f.err.text);
+    if (l->code != 0) {
+        ck_assert_msg(strstr(f.err.text, l->wrong) != NULL, "%s", f.err.text);
+        return;
+    }
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 3, &slab, NULL), 0);
+    ck_assert_int_eq(pipeline_rows(f.pipeline, PIPELINE_TRAIN, 0), l->n);
+    ck_assert(memcmp(slab + fixture_field(&f, PIPELINE_TRAIN, "y")->offset, l->y,
+                     (size_t)l->n * sizeof *l->y) == 0);
+    struct doc *plan = doc_new(&f.arena);
+    pipeline_plan(f.pipeline, plan, &f.arena);
+    const struct doc *names = doc_get(plan, "classes");
+    for (size_t i = 0; i < names->n; i++) {
+        buf_printf(&classes, "%s%s", i > 0 ? " " : "", names->items[i].str);
+    }
+    ck_assert_str_eq(classes.data, l->classes);
+    buf_fini(&classes);
 }
 END_TEST
 
@@ -344,6 +424,7 @@ static Suite *make_suite(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_loop_test(c, test_wrong_options, 0, sizeof wrongs / sizeof wrongs[0]);
     tcase_add_loop_test(c, test_labels, 0, sizeof labels / sizeof labels[0]);
+    tcase_add_loop_test(c, test_listed, 0, sizeof listeds / sizeof listeds[0]);
     tcase_add_loop_test(c, test_sizes, 0, sizeof sizes / sizeof sizes[0]);
     tcase_add_test(c, test_predict);
     tcase_add_loop_test(c, test_masks, 0, sizeof maskeds / sizeof maskeds[0]);
