@@ -27,9 +27,40 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && !strcasecmp(text + n - m, end);
 }
 
+static bool ends_in(const char *path, const char *const *endings)
+{
+    for (; *endings != NULL; endings++) {
+        if (ends_with(path, *endings)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_image(const char *path)
 {
-    return ends_with(path, ".jpg") || ends_with(path, ".jpeg") || ends_with(path, ".png");
+    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", NULL};
+    return ends_in(path, endings);
+}
+
+/* What else a source reads. The daemon does not look into files: which source it is, the worker
+ * finds. */
+static bool is_data(const char *path)
+{
+    static const char *const endings[] = {
+        ".npy", ".npz", ".bin",  ".csv", ".tsv",      ".jsonl",     ".ndjson", ".tfrec",
+        ".tar", ".tgz", ".gz",   ".zst", ".h5",       ".hdf5",      ".wav",    ".flac",
+        ".ogg", ".oga", ".opus", ".avi", ".tfrecord", ".tfrecords", NULL};
+    return ends_in(path, endings) || strstr(path, ".tfrecord-") != NULL;
+}
+
+/* Beside the data, and none of it. */
+static bool is_aside(const char *path)
+{
+    static const char *const endings[] = {".md", "/license", "/readme", NULL};
+    const char *slash = strrchr(path, '/');
+    return (slash != NULL ? slash[1] : path[0]) == '.' || ends_in(path, endings) ||
+           path[strlen(path) - 1] == '/';
 }
 
 static bool is_idx(const char *path)
@@ -159,11 +190,16 @@ static int find_kind(struct upload_list *list, const char *kind, struct err *err
     static const char *const kinds[] = {"auto", "idx", "images"};
     size_t n_images = 0;
     size_t n_idx = 0;
+    size_t n_data = 0;
+    size_t n_aside = 0;
     for (size_t i = 0; i < list->n; i++) {
-        n_images += is_image(list->files[i].path);
-        n_idx += is_idx(list->files[i].path);
+        const char *path = list->files[i].path;
+        n_images += is_image(path);
+        n_idx += is_idx(path);
+        n_data += is_data(path);
+        n_aside += is_aside(path);
     }
-    list->kind = n_idx > 0 ? "idx" : "images";
+    list->kind = n_idx > 0 ? "idx" : n_images + n_aside == list->n ? "images" : "auto";
     if (kind != NULL && strcmp(kind, "auto") != 0) {
         if (strcmp(kind, "idx") != 0 && strcmp(kind, "images") != 0) {
             const char *near = err_nearest(kind, kinds, 3);
@@ -173,9 +209,10 @@ static int find_kind(struct upload_list *list, const char *kind, struct err *err
         }
         list->kind = strcmp(kind, "idx") == 0 ? "idx" : "images";
     }
-    if (strcmp(list->kind, "images") == 0 ? n_images == 0 : list->n == 0) {
+    if (n_images == 0 && (strcmp(list->kind, "images") == 0 || n_data + n_idx == 0)) {
         return err_set_at(err, ERR_INVALID, "files",
-                          "no file ends in .jpg, .jpeg, .png or -ubyte[.gz]");
+                          "no file ends in .jpg, .png, .webp, -ubyte[.gz], .npy, .npz, .csv, "
+                          ".jsonl, .tfrecord, .tar, .wav, .avi or what else a source reads");
     }
     return 0;
 }
@@ -198,10 +235,11 @@ static const char *file_split(const struct upload_file *file, bool idx)
 static void find_splits(struct upload_list *list, struct arena *arena)
 {
     bool idx = strcmp(list->kind, "idx") == 0;
+    bool all = strcmp(list->kind, "auto") == 0;
     struct doc *map = doc_new(arena);
     doc_set_map(map);
     for (size_t i = 0; i < list->n; i++) {
-        if (!(idx ? is_idx(list->files[i].path) : is_image(list->files[i].path))) {
+        if (!(all || (idx ? is_idx(list->files[i].path) : is_image(list->files[i].path)))) {
             continue;
         }
         const char *split = file_split(&list->files[i], idx);
