@@ -10,7 +10,7 @@
 #include "client/commands.h"
 #include "client/sheet.h"
 
-enum { ROWS_MAX = 256, LABELS_SHOWN = 3 };
+enum { ROWS_MAX = 256, LABELS_SHOWN = 3, TEXTS_MAX = 1000 };
 
 static size_t count(const struct doc *list)
 {
@@ -40,24 +40,84 @@ static int read_field(const struct doc *doc, const struct sock_frame *frame,
     return 0;
 }
 
-/* A class by its number, or by the greatest of its probabilities; NULL: not there. */
+static const char *class_name(const struct doc *answer, double number, struct arena *arena)
+{
+    const char *name = doc_str(doc_get(answer, "classes"), arena_printf(arena, "%.0f", number), NULL);
+    return name != NULL ? name : arena_printf(arena, "%.6g", number);
+}
+
+static bool is_whole(const struct sheet_field *field)
+{
+    return field->dtype != DTYPE_F32 && field->dtype != DTYPE_F64;
+}
+
+/* Classes by their numbers (-1 fills up), or the one of the greatest probability; NULL: not there. */
 static const char *label_text(const struct doc *answer, const struct sheet_field *field, int row,
                               struct arena *arena)
 {
-    int64_t n = 0, best = 0;
+    const char *text = "";
+    int64_t n = 0, best = 0, shown = 0;
     size_t bytes = 0;
     if (shape_count(&field->shape, &n) < 0 || n < 1 ||
         shape_bytes(&field->shape, field->dtype, &bytes) < 0 ||
         field->size / bytes <= (size_t)row) {
         return NULL;
     }
-    for (int64_t i = 1; i < n; i++) {
-        const size_t at = (size_t)(row * n);
+    const size_t at = (size_t)(row * n);
+    for (int64_t i = 1; i < n && !is_whole(field); i++) {
         best = sheet_number(field, at + (size_t)i) > sheet_number(field, at + (size_t)best) ? i : best;
     }
-    const double number = n > 1 ? (double)best : sheet_number(field, (size_t)row);
-    const char *name = doc_str(doc_get(answer, "classes"), arena_printf(arena, "%.0f", number), NULL);
-    return name != NULL ? name : arena_printf(arena, "%.6g", number);
+    if (n > 1 && !is_whole(field)) {
+        return class_name(answer, (double)best, arena);
+    }
+    for (int64_t i = 0; i < n && shown < LABELS_SHOWN; i++) {
+        const double number = sheet_number(field, at + (size_t)i);
+        if (n == 1 || number >= 0) {
+            text = arena_printf(arena, "%s%s%s", text, shown++ > 0 ? ", " : "",
+                                class_name(answer, number, arena));
+        }
+    }
+    return text;
+}
+
+/* A field of as many labels as there are boxes names them. */
+static void name_boxes(const struct doc *answer, struct sheet *sheet, struct sheet_field *boxes,
+                       struct arena *arena)
+{
+    const size_t n = boxes->shape.rank == 2 && boxes->shape.d[0] > 0 ? (size_t)boxes->shape.d[0] : 0;
+    const size_t all = n * (size_t)sheet->n_rows;
+    for (int i = 0; i < sheet->n_fields && n > 0 && n <= TEXTS_MAX; i++) {
+        const struct sheet_field *label = &sheet->fields[i];
+        if (strcmp(label->kind, "label") != 0 || label->shape.rank != 1 || !is_whole(label) ||
+            label->shape.d[0] != boxes->shape.d[0] ||
+            label->size / dtype_bytes(label->dtype) < all) {
+            continue;
+        }
+        const char **texts = arena_array(arena, all + 1, sizeof *texts);
+        for (size_t k = 0; k < all; k++) {
+            texts[k] = class_name(answer, sheet_number(label, k), arena);
+        }
+        boxes->texts = texts;
+        return;
+    }
+}
+
+/* What the source was asked for: data.train.source: {coco: {bounding_box_format: xywh}}. */
+static enum sheet_boxes boxes_of(const struct doc *doc)
+{
+    static const struct {
+        const char *name;
+        enum sheet_boxes form;
+    } rows[] = {{"xywh", SHEET_CORNER_SIZE}, {"center_xywh", SHEET_CENTER_SIZE}};
+    const char *form = doc != NULL ? doc_str(doc, "bounding_box_format", NULL) : NULL;
+    for (size_t i = 0; form != NULL && i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].name, form) == 0) {
+            return rows[i].form;
+        }
+    }
+    return form == NULL && doc != NULL && doc->type == DOC_MAP && doc->n == 1
+               ? boxes_of(&doc->pairs[0].value)
+               : SHEET_CORNERS;
 }
 
 static const char *caption(const struct doc *answer, const struct sheet *sheet, int row,
@@ -100,6 +160,13 @@ static int read_sheet(const struct cli *cli, const struct doc *answer,
         int rc = read_field(doc_at(list, (size_t)i), &frames[i], &fields[i], err);
         if (rc < 0) {
             return rc;
+        }
+    }
+    for (int i = 0; i < n_frames; i++) {
+        if (strcmp(fields[i].kind, "boxes") == 0) {
+            const char *path = arena_printf(arena, "data.%s.source", doc_str(answer, "stream", "?"));
+            fields[i].boxes = boxes_of(doc_find(cli->job_file.doc, path));
+            name_boxes(answer, ret, &fields[i], arena);
         }
     }
     for (int i = 0; i < (int)rows; i++) {

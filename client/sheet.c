@@ -153,7 +153,7 @@ static void measure(const struct sheet *sheet, struct look *look)
 static void choose_size(struct look *look)
 {
     const int64_t side = look->height > look->width ? look->height : look->width;
-    look->times = side > 0 && side < SIDE_WANTED ? (int)((SIDE_WANTED + side / 2) / side) : 1;
+    look->times = side > 0 && side < SIDE_WANTED ? (int)((SIDE_WANTED + side - 1) / side) : 1;
     look->over = side > SIDE_MAX ? (int)((side + SIDE_MAX - 1) / SIDE_MAX) : 1;
 }
 
@@ -321,33 +321,80 @@ static void draw_mask(struct canvas *canvas, const struct look *look,
     }
 }
 
+/* A name on a ground of its colour, so that it is read on any picture. */
+static void draw_name(struct canvas *canvas, int x, int y, int width, const char *text,
+                      struct colour colour)
+{
+    const int needed = (int)strlen(text) * CANVAS_GLYPH_WIDTH + 1;
+    const int wide = needed < width ? needed : width;
+    for (int dy = 0; dy <= CANVAS_GLYPH_HEIGHT && *text != '\0'; dy++) {
+        for (int dx = 0; dx < wide; dx++) {
+            canvas_set(canvas, x + dx, y + dy, colour);
+        }
+    }
+    canvas_text(canvas, x + 1, y + 1, wide, text, paper);
+}
+
+static double place_number(const struct sheet_field *field, int row, int64_t i, int64_t k)
+{
+    return sheet_number(field, (size_t)((row * field->shape.d[0] + i) * field->shape.d[1] + k));
+}
+
+/* Do all numbers of a row lie in 0..1? -1 fills up. */
+static bool are_shares(const struct sheet_field *field, int row, int64_t need)
+{
+    for (int64_t i = 0; i < field->shape.d[0]; i++) {
+        for (int64_t k = 0; k < need; k++) {
+            const double v = place_number(field, row, i, k);
+            if (!(v >= -1 && v <= 1)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void to_corners(enum sheet_boxes form, double v[4])
+{
+    if (form == SHEET_CENTER_SIZE) {
+        v[0] -= v[2] / 2;
+        v[1] -= v[3] / 2;
+    }
+    if (form != SHEET_CORNERS) {
+        v[2] += v[0];
+        v[3] += v[1];
+    }
+}
+
 /* Boxes have four numbers and more, keypoints two and more, for each of n things. */
 static void draw_places(struct canvas *canvas, const struct look *look,
                         const struct sheet_field *field, int row, int left, int top)
 {
     const bool is_boxes = strcmp(field->kind, "boxes") == 0;
     const int64_t need = is_boxes ? 4 : 2;
-    const int64_t n = field->shape.d[0], each = field->shape.d[1];
-    bool is_share = true;
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t k = 0; k < need && each >= need; k++) {
-            const double v = sheet_number(field, (size_t)((row * n + i) * each + k));
-            is_share = is_share && v <= 1 && v >= -1; /* -1 fills up */
-        }
-    }
+    const int64_t n = field->shape.d[1] >= need ? field->shape.d[0] : 0;
+    const bool is_share = n > 0 && are_shares(field, row, need);
     const double sx = is_share ? (double)look->width : 1, sy = is_share ? (double)look->height : 1;
-    for (int64_t i = 0; i < n && each >= need; i++) {
+    for (int64_t i = 0; i < n; i++) {
+        const struct colour colour = palette[i % COLOURS];
         double v[4] = {0};
         for (int64_t k = 0; k < need; k++) {
-            v[k] = sheet_number(field, (size_t)((row * n + i) * each + k));
+            v[k] = place_number(field, row, i, k);
         }
-        const struct colour colour = palette[i % COLOURS];
+        if (!(v[0] >= 0 && v[1] >= 0 && v[2] >= 0 && v[3] >= 0)) {
+            continue; /* none: it fills up */
+        }
+        to_corners(is_boxes ? field->boxes : SHEET_CORNERS, v);
         const int x0 = left + on_sheet(look, v[0] * sx), y0 = top + on_sheet(look, v[1] * sy);
-        if (is_boxes && v[2] > v[0] && v[3] > v[1] && v[0] >= 0) {
-            canvas_frame(canvas, x0, y0, left + on_sheet(look, v[2] * sx) - 1,
-                         top + on_sheet(look, v[3] * sy) - 1, colour);
-        } else if (!is_boxes && v[0] >= 0 && v[1] >= 0) {
+        const int x1 = left + on_sheet(look, v[2] * sx), y1 = top + on_sheet(look, v[3] * sy);
+        if (is_boxes && x1 > x0 && y1 > y0) {
+            canvas_frame(canvas, x0, y0, x1 - 1, y1 - 1, colour);
+        } else if (!is_boxes) {
             canvas_frame(canvas, x0 - 1, y0 - 1, x0 + 1, y0 + 1, colour);
+        }
+        if (field->texts != NULL) {
+            draw_name(canvas, x0, y0, left + shown_width(look) - x0, field->texts[row * n + i],
+                      colour);
         }
     }
 }

@@ -7,8 +7,8 @@
  *
  * The picture of a row is its first field of kind image (or video: its first frame); without one, the first
  * field of numbers as a curve. Fields of kind mask are laid over it in colours (0 = nothing), boxes
- * (x0, y0, x1, y1, ...) and keypoints (x, y, ...) are drawn into it: in pixels, or as shares of the picture if
- * all of a row lie in 0..1. Numbers that are no bytes are rescaled, and a line of the sheet says how.
+ * and keypoints (x, y, ...) are drawn into it: in pixels, or as shares of the picture if all of a row lie in
+ * 0..1. Numbers that are no bytes are rescaled, and a line of the sheet says how.
  */
 #ifndef CLIENT_SHEET_H
 #define CLIENT_SHEET_H
@@ -17,12 +17,15 @@
 #include "base/tensor.h"
 #include "client/canvas.h"
 
+enum sheet_boxes { SHEET_CORNERS, SHEET_CORNER_SIZE, SHEET_CENTER_SIZE };
 struct sheet_field {
     const char *name, *kind;
     enum dtype dtype;
     struct shape shape; /* of a row */
     const void *data;   /* all rows */
     size_t size;        /* in bytes */
+    enum sheet_boxes boxes;   /* what the four numbers of a box are */
+    const char *const *texts; /* of each box or keypoint, row by row; or NULL */
 };
 struct sheet {
     const char *title;

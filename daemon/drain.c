@@ -178,7 +178,7 @@ static void start_workers(struct drain *drain)
         }
         rc = rc < 0 ? rc : send_start(drain, worker->process, &drain->worker_fds, i + 1, &err);
     }
-    if (rc < 0) {
+    if (rc < 0 && rc != ERR_GONE) { /* who is gone says why, or has done all that was wanted */
         give_up(drain, &err);
     }
 }

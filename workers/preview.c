@@ -5,6 +5,8 @@
 
 #include "workers/checker.h"
 
+enum { CLASSES_MAX = 256 }; /* names in the answer, which is a message of limited size */
+
 static const char *const stream_names[PIPELINE_STREAM_MAX_] = {"train", "validation"};
 
 struct preview {
@@ -144,26 +146,36 @@ static void put_frames(struct preview *p)
     }
 }
 
-/* Names of the classes that occur. */
-static void put_classes(struct preview *p)
+static void put_class(struct preview *p, struct doc *classes, int64_t label)
 {
     const struct doc *all = doc_get(p->plan, "classes");
+    char key[24];
+    (void)snprintf(key, sizeof key, "%lld", (long long)label);
+    if (label >= 0 && all != NULL && (size_t)label < all->n && classes->n < CLASSES_MAX &&
+        doc_get(classes, key) == NULL) {
+        doc_put_str(classes, p->arena, arena_strdup(p->arena, key), all->items[label].str);
+    }
+}
+
+/* Names of the classes that occur, or of the first ones where there are probabilities. */
+static void put_classes(struct preview *p)
+{
     struct doc *classes = doc_put(p->answer, p->arena, "classes");
     doc_set_map(classes);
     for (int f = 0; f < p->layout.n_fields; f++) {
         const struct slab_field *field = &p->layout.fields[f];
-        const bool is_label = strcmp(field->kind, "label") == 0 && field->dtype == DTYPE_I64 &&
-                              field->row_bytes == sizeof(int64_t);
-        for (int64_t i = 0; i < p->n && is_label; i++) {
+        const int64_t each = (int64_t)(field->row_bytes / dtype_bytes(field->dtype));
+        if (strcmp(field->kind, "label") != 0) {
+            continue;
+        }
+        for (int64_t i = 0; i < p->n * each && field->dtype == DTYPE_I64; i++) {
             int64_t label;
             memcpy(&label, slab_at(&p->slab, 0) + p->offsets[f] + sizeof label * (size_t)i,
                    sizeof label);
-            char key[24];
-            (void)snprintf(key, sizeof key, "%lld", (long long)label);
-            if (label >= 0 && all != NULL && (size_t)label < all->n &&
-                doc_get(classes, key) == NULL) {
-                doc_put_str(classes, p->arena, arena_strdup(p->arena, key), all->items[label].str);
-            }
+            put_class(p, classes, label);
+        }
+        for (int64_t i = 0; i < each && field->dtype == DTYPE_F32 && each > 1; i++) {
+            put_class(p, classes, i);
         }
     }
 }

@@ -181,7 +181,7 @@ END_TEST
 
 /* ---- preview ---------------------------------------------------------------------------------- */
 
-enum { TIMES = 9, GAP = 10, LINE = 11, CELL = SIDE * TIMES + GAP, TOP = 2 * LINE + 2 * GAP };
+enum { TIMES = 10, GAP = 10, LINE = 11, CELL = SIDE * TIMES + GAP, TOP = 2 * LINE + 2 * GAP };
 
 struct sheet_file {
     int64_t width, height;

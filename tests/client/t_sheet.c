@@ -61,7 +61,8 @@ static const bool all_good[4] = {true, true, true, true};
 static struct sheet_field field(const char *name, const char *kind, enum dtype dtype, const void *data,
                                 size_t size, int rank, const int64_t *d)
 {
-    return (struct sheet_field){name, kind, dtype, shape_make(rank, d), data, size};
+    return (struct sheet_field){
+        .name = name, .kind = kind, .dtype = dtype, .shape = shape_make(rank, d), .data = data, .size = size};
 }
 
 /* ---- numbers to shades ------------------------------------------------------------------------ */
@@ -155,21 +156,36 @@ START_TEST(draws_masks_and_places)
     unsigned char x[SIDE * SIDE], m[SIDE * SIDE] = {0};
     const float in_pixels[] = {2, 3, 6, 7, -1, -1, -1, -1};
     const float in_shares[] = {0.25F, 0.375F, 0.75F, 0.875F, -1, -1, -1, -1};
+    const float with_size[] = {2, 3, 4, 4, -1, -1, -1, -1};
+    const float from_center[] = {4, 5, 4, 4, -1, -1, -1, -1};
+    const float *const places[] = {in_pixels, in_shares, with_size, from_center};
+    static const enum sheet_boxes forms[] = {SHEET_CORNERS, SHEET_CORNERS, SHEET_CORNER_SIZE,
+                                             SHEET_CENTER_SIZE};
+    static const char *const texts[] = {"7", "1"};
+    int dots = 0;
     const float point[] = {5, 1};
     struct canvas canvas;
     memset(x, 100, sizeof x);
     m[0] = 1;
     m[SIDE * SIDE - 1] = 2;
-    const struct sheet_field fields[] = {
+    struct sheet_field fields[] = {
         field("x", "image", DTYPE_U8, x, sizeof x, 3, image),
         field("m", "mask", DTYPE_U8, m, sizeof m, 2, mask),
-        field("b", "boxes", DTYPE_F32, _i == 0 ? in_pixels : in_shares, sizeof in_pixels, 2, boxes),
+        field("b", "boxes", DTYPE_F32, places[_i], sizeof in_pixels, 2, boxes),
         field("k", "keypoints", DTYPE_F32, point, sizeof point, 2, points)};
+    fields[2].boxes = forms[_i];
+    fields[2].texts = texts;
     const struct sheet sheet = {"t", fields, 4, 1, NULL, all_good};
     draw(&sheet, &canvas);
     is(at(&canvas, 0, 0, 0), 165, 80, 80);   /* half of the first colour */
     is(at(&canvas, 0, 7, 7), 75, 135, 90);   /* half of the second */
-    is(at(&canvas, 0, 4, 4), 100, 100, 100); /* inside of the box */
+    is(at(&canvas, 0, 4, 5), 100, 100, 100); /* inside of the box */
+    for (int k = 0; k < CANVAS_GLYPH_WIDTH * CANVAS_GLYPH_HEIGHT; k++) { /* its name */
+        dots += canvas_get(&canvas, GAP + 2 * TIMES + 1 + k % CANVAS_GLYPH_WIDTH,
+                           TOP + 3 * TIMES + 1 + k / CANVAS_GLYPH_WIDTH)
+                    .g == 250;
+    }
+    ck_assert_int_eq(dots, 11); /* of a 7 */
     is(at(&canvas, 0, 1, 1), 100, 100, 100); /* outside */
     is(canvas_get(&canvas, GAP + 2 * TIMES, TOP + 3 * TIMES), 230, 60, 60);
     is(canvas_get(&canvas, GAP + 6 * TIMES - 1, TOP + 5 * TIMES), 230, 60, 60);
@@ -271,7 +287,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tcase, rescales, 0, sizeof(floats) / sizeof(floats[0]));
     tcase_add_test(tcase, shows_what_is_no_number);
     tcase_add_loop_test(tcase, draws_colours, 0, 2);
-    tcase_add_loop_test(tcase, draws_masks_and_places, 0, 2);
+    tcase_add_loop_test(tcase, draws_masks_and_places, 0, 4);
     tcase_add_test(tcase, marks_bad_rows);
     tcase_add_test(tcase, draws_curves);
     tcase_add_test(tcase, makes_large_ones_smaller);
