@@ -116,6 +116,15 @@ def images(check):
         exif = Image.Exif()
         exif[0x0112] = n
         made += [(form, small, {"exif": exif}) for form in ["jpeg", "png", "webp"]]
+    stream = io.BytesIO()
+    small.save(stream, "jpeg")
+    whole = stream.getvalue()
+    bare, at = whole[:2], 2
+    while whole[at + 1] != 0xda:  # without its Huffman tables, as films have their frames
+        size = 2 + int.from_bytes(whole[at + 2:at + 4], "big")
+        bare += whole[at:at + size] if whole[at + 1] != 0xc4 else b""
+        at += size
+    check("image jpeg without tables", lambda: ours(check.file(bare + whole[at:]), 3), ours(check.file(whole), 3))
     for form, image, options in made:
         path = check.file(ending=form)
         image.save(path, **options)
