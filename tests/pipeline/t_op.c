@@ -110,6 +110,8 @@ static const struct wrong {
     {"{\"Sleep\": {\"microseconds\": -1}}", "Sleep.microseconds", ERR_RANGE},
     {"{\"RandomPerspective\": {\"scale\": 1.2}}", "RandomPerspective.scale", ERR_RANGE},
     {"{\"RandomPerspective\": {\"factor\": [2, 3]}}", "RandomPerspective.factor", ERR_RANGE},
+    {"{\"RandomColorJitter\": {\"hue_factor\": [2, 3]}}", "RandomColorJitter.hue_factor",
+     ERR_RANGE},
     {"{\"RandomErasing\": {\"factor\": -0.5}}", "RandomErasing.factor", ERR_RANGE},
     {"{\"RandomErasing\": {\"scale\": [1.5, 2]}}", "RandomErasing.scale", ERR_RANGE},
     {"\"Lambda\"", "Lambda.expression", ERR_MISSING},
@@ -170,6 +172,9 @@ static const struct identity {
     {"{\"RandomTranslation\": {\"height_factor\": 0.5, \"width_factor\": 0.5}}", {0, 0}},
     {"\"RandomShear\"", {0, 0}},
     {"\"RandomErasing\"", {0, 2, 2, 5, 5}},
+    {"\"RandomColorJitter\"", {0}},
+    {"{\"RandomColorJitter\": {\"value_range\": [0, 1], \"saturation_factor\": 0.5}}",
+     {0, 0, 1, 0}},
     {"{\"RandomErasing\": {\"fill_value\": [1, 2, 3]}}", {1, 2.5f, 3, 0.25f, 5}},
     {"\"RandomPerspective\"", {0}},
     {"\"RandomPerspective\"", {1, 0, 0, 8, 0, 0, 10, 8, 10}},
@@ -213,6 +218,41 @@ START_TEST(test_identities)
         ck_assert_msg(fabsf(in[i] - out[i]) < 1e-3f, "%s: value %d is %g, not %g",
                       identities[_i].op, i, (double)out[i], (double)in[i]);
     }
+    op_scratch_fini(&scratch);
+}
+END_TEST
+
+/* The jitter is the four ops in turn, bit for bit. */
+START_TEST(test_jitter)
+{
+    enum { SIZE = H * W * 3 };
+    static float in[SIZE], turn[2][SIZE], all[SIZE];
+    static const char *const parts[] = {
+        "{\"RandomBrightness\": {\"factor\": 0.5}}", "{\"RandomContrast\": {\"factor\": 0.5}}",
+        "{\"RandomSaturation\": {\"factor\": 0.5}}", "{\"RandomHue\": {\"factor\": 0.5}}"};
+    const float drawn[OP_PARAMS_MAX] = {20, 1.25f, 0.5f, 0.3f};
+    const struct op_key key = {.seed = 1};
+    const struct shape shape = {.rank = 3, .d = {H, W, 3}};
+    struct op_scratch scratch = {0};
+    struct op op;
+    for (int i = 0; i < SIZE; i++) {
+        in[i] = (float)(i * 37 % 256);
+    }
+    const struct tensor x = {DTYPE_F32, shape, in};
+    struct tensor from = x, to = {.data = all};
+    ck_assert_int_eq(read_op("{\"RandomColorJitter\": {\"brightness_factor\": 0.5, "
+                             "\"contrast_factor\": 0.5, \"saturation_factor\": 0.5, "
+                             "\"hue_factor\": 0.5}}",
+                             &op, NULL),
+                     0);
+    ck_assert_int_eq(op_run_given(&op, drawn, &key, &x, &to, &scratch, NULL), 0);
+    for (int i = 0; i < 4; i++) {
+        to.data = turn[i % 2];
+        ck_assert_int_eq(read_op(parts[i], &op, NULL), 0);
+        ck_assert_int_eq(op_run_given(&op, drawn + i, &key, &from, &to, &scratch, NULL), 0);
+        from = to;
+    }
+    ck_assert_mem_eq(all, from.data, sizeof all);
     op_scratch_fini(&scratch);
 }
 END_TEST
@@ -332,6 +372,9 @@ START_TEST(test_all_draw)
         } else if (opt_find((*row)->options, "height_factor") != NULL) {
             buf_clear(&text);
             buf_puts(&text, "{\"height_factor\": 0.5, \"width_factor\": 0.5}");
+        } else if (strcmp((*row)->name, "RandomColorJitter") == 0) {
+            buf_clear(&text);
+            buf_puts(&text, "{\"contrast_factor\": 0.5}");
         } else if (strcmp((*row)->name, "RandomPosterization") == 0) {
             buf_clear(&text);
             buf_puts(&text, "{\"factor\": 7}");
@@ -466,6 +509,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, test_wrong_options, 0, sizeof wrongs / sizeof wrongs[0]);
     tcase_add_test(c, test_draws);
     tcase_add_test(c, test_all_draw);
+    tcase_add_test(c, test_jitter);
     tcase_add_test(c, test_erasing);
     tcase_add_test(c, test_lambda);
     tcase_add_test(c, test_lambda_in_validation);
