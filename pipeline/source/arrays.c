@@ -1,6 +1,7 @@
-/* arrays - NumPy's .npy and .npz: each array a field, each row a sample. */
+/* arrays - NumPy's .npy and .npz, HDF5: each array a field, each row a sample. */
 #include <string.h>
 
+#include "pipeline/format/hdf5.h"
 #include "pipeline/format/npz.h"
 #include "pipeline/op.h"
 #include "pipeline/source/parts.h"
@@ -13,7 +14,11 @@ enum { ARRAYS_MAX = 256 };
 
 struct array {
     const char *path;
-    const struct npy *npy;
+    const struct npy *npy; /* or: */
+    struct hdf5 *hdf5;
+    enum dtype dtype;
+    struct shape shape;
+    int64_t n_rows;
 };
 struct column { /* of a field */
     const struct array *array;
@@ -36,20 +41,19 @@ static const struct opt options[] = {
     RECORD_FIELDS_ROW(arrays, "arrays"),
     OPT_END_ROW,
 };
-static const char *const endings[] = {".npy", ".npz", NULL};
+static const char *const endings[] = {".npy", ".npz", ".h5", ".hdf5", NULL};
 
 static bool claims(const struct doc *files)
 {
     return parts_claim(files, endings);
 }
 
-static int add(struct arrays *k, const char *name, const char *path, const struct npy *npy,
-               struct err *err)
+static int add(struct arrays *k, const char *name, const struct array *array, struct err *err)
 {
     for (size_t i = 0; i < k->n; i++) {
         if (strcmp(k->names[i], name) == 0) {
             return err_set(err, ERR_SCHEMA, "'%s' and '%s' both hold an array '%.64s'%s",
-                           k->arrays[i].path, path, name,
+                           k->arrays[i].path, array->path, name,
                            k->store.split == NULL ? "; name a split" : "");
         }
     }
@@ -57,12 +61,77 @@ static int add(struct arrays *k, const char *name, const char *path, const struc
         return err_set(err, ERR_LIMIT, "data set '%s' has more than %d arrays", k->store.dataset,
                        ARRAYS_MAX);
     }
-    if (npy->shape.rank == 0) {
-        return err_set(err, ERR_SCHEMA, "'%s' holds one number, no rows of samples", path);
+    if (array->shape.rank == 0) {
+        return err_set(err, ERR_SCHEMA, "'%s' holds one number, no rows of samples", array->path);
     }
     k->names[k->n] = name;
-    k->arrays[k->n++] = (struct array){.path = path, .npy = npy};
+    k->arrays[k->n++] = *array;
     return 0;
+}
+
+static int add_npy(struct arrays *k, const char *name, const char *path, const struct npy *npy,
+                   struct err *err)
+{
+    return add(k, name,
+               &(struct array){.path = path,
+                               .npy = npy,
+                               .dtype = npy->dtype,
+                               .shape = npy->shape,
+                               .n_rows = npy->n_rows},
+               err);
+}
+
+/* An array of an HDF5 file by its path there; 1: there is none. */
+static int try_hdf5(struct arrays *k, const struct part *part, const char *name, const char *path,
+                    struct err *err)
+{
+    struct array array = {.path = part->path};
+    struct hdf5_info info;
+    int r = hdf5_open(&part->in, path, &array.hdf5, &info, err);
+    if (r < 0) {
+        return r == ERR_NOT_FOUND ? 1 : r;
+    }
+    array.dtype = info.dtype;
+    array.shape = info.shape;
+    array.n_rows = info.n_rows;
+    r = add(k, name, &array, err);
+    if (r < 0) {
+        hdf5_close(array.hdf5);
+    }
+    return r;
+}
+
+/* What a field is made of: a name, or {from: name}. */
+static const char *from_of(const struct doc *value)
+{
+    const struct doc *from = value->type == DOC_MAP ? doc_get(value, "from") : value;
+    return from != NULL && from->type == DOC_STR ? from->str : NULL;
+}
+
+/* An HDF5 file is not searched: it has what the fields name, as it is or below the split. */
+static int add_hdf5(struct arrays *k, const struct part *part, bool is_in_split,
+                    struct arena *arena, struct err *err)
+{
+    static const char *const usual[] = {"x", "y"};
+    const char *split = k->store.split;
+    const size_t n = k->fields != NULL && k->fields->type == DOC_MAP ? k->fields->n : 2;
+    int r = 0;
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        const bool is_given = k->fields != NULL && k->fields->type == DOC_MAP;
+        const char *name = is_given ? from_of(&k->fields->pairs[i].value) : usual[i];
+        if (name == NULL ||
+            record_find(&(struct record_names){.v = k->names, .n = k->n}, name) >= 0) {
+            continue;
+        }
+        r = is_in_split ? try_hdf5(k, part, name, name, err) : 1;
+        if (r == 1 && split != NULL) {
+            r = try_hdf5(k, part, name, arena_printf(arena, "%s/%s", split, name), err);
+        }
+        if (r == 1 && split != NULL) {
+            r = try_hdf5(k, part, name, arena_printf(arena, "%s_%s", name, split), err);
+        }
+    }
+    return r < 0 ? r : 0;
 }
 
 /* The split may be the file's or, as in mnist.npz, the array's (x_train). */
@@ -74,15 +143,36 @@ static int add_npz(struct arrays *k, int part, bool is_in_split, struct arena *a
     for (size_t i = 0; i < npz->n && r == 0; i++) {
         const char *name = npz->arrays[i].name;
         if (is_in_split || parts_in_split(name, k->store.split, arena, &name)) {
-            r = add(k, name, k->parts.v[part].path, &npz->arrays[i].npy, err);
+            r = add_npy(k, name, k->parts.v[part].path, &npz->arrays[i].npy, err);
         }
     }
     return r;
 }
 
+static int add_part(struct arrays *k, int i, struct arena *arena, struct err *err)
+{
+    static const char *const npz[] = {".npz", NULL}, *const npy[] = {".npy", NULL};
+    const struct part *part = &k->parts.v[i];
+    const char *name;
+    const bool is_in_split = parts_in_split(part->path, k->store.split, arena, &name);
+    const bool is_npy = parts_ends(part->path, npy);
+    if (is_npy && !is_in_split) {
+        return 0;
+    }
+    int r = parts_open(&k->parts, i, err);
+    if (r < 0) {
+        return r;
+    }
+    if (is_npy) {
+        r = npy_open(&k->npy[i], &part->in, err);
+        return r < 0 ? r : add_npy(k, name, part->path, &k->npy[i], err);
+    }
+    return parts_ends(part->path, npz) ? add_npz(k, i, is_in_split, arena, err)
+                                       : add_hdf5(k, part, is_in_split, arena, err);
+}
+
 static int find_arrays(struct arrays *k, struct arena *arena, struct err *err)
 {
-    static const char *const npz[] = {".npz", NULL};
     struct source_store *all = ARENA_NEW(arena, struct source_store);
     *all = k->store;
     all->split = NULL;
@@ -90,22 +180,13 @@ static int find_arrays(struct arrays *k, struct arena *arena, struct err *err)
     k->npz = arena_array(arena, (size_t)k->parts.n + 1, sizeof *k->npz);
     k->npy = arena_array(arena, (size_t)k->parts.n + 1, sizeof *k->npy);
     for (int i = 0; i < k->parts.n && r == 0; i++) {
-        struct part *part = &k->parts.v[i];
-        const char *name;
-        const bool is_npz = parts_ends(part->path, npz);
-        const bool is_in_split = parts_in_split(part->path, k->store.split, arena, &name);
-        if (!is_npz && !is_in_split) {
-            continue;
-        }
-        r = parts_open(&k->parts, i, err);
-        if (r == 0 && is_npz) {
-            r = add_npz(k, i, is_in_split, arena, err);
-        } else if (r == 0) {
-            r = npy_open(&k->npy[i], &part->in, err);
-            r = r < 0 ? r : add(k, name, part->path, &k->npy[i], err);
-        }
+        r = add_part(k, i, arena, err);
     }
-    if (r == 0 && k->n == 0) {
+    if (r == 0 && k->n == 0 && k->store.split == NULL) {
+        r = err_set_at(err, ERR_MISSING, "source.arrays.fields",
+                       "data set '%s' has no array x or y; say which arrays are fields",
+                       k->store.dataset);
+    } else if (r == 0 && k->n == 0) {
         r = err_set_at(err, ERR_MISSING, "split",
                        "data set '%s' has no array of split '%s' (%s/x.npy, x_%s.npy, or x_%s in a "
                        ".npz)",
@@ -119,15 +200,15 @@ static int check_rows(const struct record *record, struct arrays *k, struct sour
                       struct err *err)
 {
     const struct array *first = k->columns[0].array;
-    source->samples = first->npy->n_rows;
+    source->samples = first->n_rows;
     for (int i = 1; i < record->n; i++) {
         const struct array *array = k->columns[i].array;
-        if (array->npy->n_rows != first->npy->n_rows) {
-            return err_set(
-                err, ERR_SCHEMA, "array '%s' of data set '%s' has %lld rows, '%s' has %lld%s",
-                record->fields[0].from.v[0], k->store.dataset, (long long)first->npy->n_rows,
-                record->fields[i].from.v[0], (long long)array->npy->n_rows,
-                k->store.split == NULL ? "; name a split, or choose fields" : "");
+        if (array->n_rows != first->n_rows) {
+            return err_set(err, ERR_SCHEMA,
+                           "array '%s' of data set '%s' has %lld rows, '%s' has %lld%s",
+                           record->fields[0].from.v[0], k->store.dataset, (long long)first->n_rows,
+                           record->fields[i].from.v[0], (long long)array->n_rows,
+                           k->store.split == NULL ? "; name a split, or choose fields" : "");
         }
     }
     return 0;
@@ -148,12 +229,12 @@ static enum element_kind kind_of(const struct record_field *field, const struct 
 
 /* The shape of a row, or the one that is given if it has as many numbers. */
 static int find_shape(const struct record_field *field, const struct record_names *names,
-                      const struct npy *npy, struct op_spec *ret, struct err *err)
+                      const struct array *array, struct op_spec *ret, struct err *err)
 {
     char have[96], want[96];
     int64_t n = 0, given = 0;
-    ret->shape.rank = npy->shape.rank - 1;
-    memcpy(ret->shape.d, npy->shape.d + 1, (size_t)ret->shape.rank * sizeof *ret->shape.d);
+    ret->shape.rank = array->shape.rank - 1;
+    memcpy(ret->shape.d, array->shape.d + 1, (size_t)ret->shape.rank * sizeof *ret->shape.d);
     if (!field->has_shape) {
         if (field->kind == ELEMENT_IMAGE && ret->shape.rank == 2) {
             ret->shape.d[ret->shape.rank++] = 1;
@@ -172,14 +253,14 @@ static int find_shape(const struct record_field *field, const struct record_name
 }
 
 /* Whole numbers without dimensions are labels, in int64 as everywhere. */
-static enum dtype dtype_of(const struct record_field *field, const struct npy *npy,
+static enum dtype dtype_of(const struct record_field *field, const struct array *array,
                            const struct op_spec *spec, enum element_kind kind)
 {
-    const bool is_whole = npy->dtype != DTYPE_F32 && npy->dtype != DTYPE_F64;
+    const bool is_whole = array->dtype != DTYPE_F32 && array->dtype != DTYPE_F64;
     if (field->dtype != RECORD_DTYPE_AUTO) {
         return (enum dtype)field->dtype;
     }
-    return kind == ELEMENT_LABEL && is_whole && spec->shape.rank == 0 ? DTYPE_I64 : npy->dtype;
+    return kind == ELEMENT_LABEL && is_whole && spec->shape.rank == 0 ? DTYPE_I64 : array->dtype;
 }
 
 static int make_column(const struct record_field *field, const struct record_names *names,
@@ -187,7 +268,6 @@ static int make_column(const struct record_field *field, const struct record_nam
                        struct arena *arena, struct err *err)
 {
     const struct array *array = &k->arrays[record_find(names, field->from.v[0])];
-    const struct npy *npy = array->npy;
     size_t bytes = 0;
     *ret = (struct column){.array = array};
     *spec = (struct element_field){.name = field->name};
@@ -195,31 +275,31 @@ static int make_column(const struct record_field *field, const struct record_nam
         return record_fail(names, field, "from", ERR_INVALID, err, "takes one array, not %zu",
                            field->from.n);
     }
-    int r = find_shape(field, names, npy, &spec->spec, err);
+    int r = find_shape(field, names, array, &spec->spec, err);
     if (r < 0) {
         return r;
     }
     spec->kind = kind_of(field, &spec->spec);
-    spec->spec.dtype = dtype_of(field, npy, &spec->spec, spec->kind);
-    if (spec->spec.dtype != npy->dtype && spec->spec.dtype != DTYPE_F32 &&
-        (spec->spec.dtype != DTYPE_I64 || npy->dtype == DTYPE_F32 || npy->dtype == DTYPE_F64)) {
+    spec->spec.dtype = dtype_of(field, array, &spec->spec, spec->kind);
+    if (spec->spec.dtype != array->dtype && spec->spec.dtype != DTYPE_F32 &&
+        (spec->spec.dtype != DTYPE_I64 || array->dtype == DTYPE_F32 || array->dtype == DTYPE_F64)) {
         return record_fail(names, field, "dtype", ERR_UNSUPPORTED, err,
                            "'%s' holds %s, which is given as such, as float32 or, whole numbers, "
                            "as int64",
-                           field->from.v[0], dtype_name(npy->dtype));
+                           field->from.v[0], dtype_name(array->dtype));
     }
     if (shape_bytes(&spec->spec.shape, DTYPE_I64, &bytes) < 0 || bytes > (size_t)1 << 30) {
         return err_set(err, ERR_LIMIT, "a row of array '%s' is too large", field->from.v[0]);
     }
     ret->n = bytes / sizeof(int64_t);
     ret->raw = arena_alloc(arena, bytes + 1);
-    ret->number = spec->spec.dtype != npy->dtype ? arena_alloc(arena, bytes + 1) : NULL;
+    ret->number = spec->spec.dtype != array->dtype ? arena_alloc(arena, bytes + 1) : NULL;
     return 0;
 }
 
-static int64_t whole_at(const struct npy *npy, const void *p, size_t i)
+static int64_t whole_at(enum dtype dtype, const void *p, size_t i)
 {
-    switch ((int)npy->dtype) {
+    switch ((int)dtype) {
     case DTYPE_BOOL:
     case DTYPE_U8: return ((const uint8_t *)p)[i];
     case DTYPE_I8: return ((const int8_t *)p)[i];
@@ -233,10 +313,11 @@ static int64_t whole_at(const struct npy *npy, const void *p, size_t i)
 static int read_column(const struct column *column, const struct op_spec *spec, int64_t row,
                        struct tensor *ret, struct err *err)
 {
-    const struct npy *npy = column->array->npy;
+    const struct array *array = column->array;
     const size_t n = column->n;
-    *ret = (struct tensor){.dtype = npy->dtype, .shape = spec->shape, .data = column->raw};
-    int r = npy_read(npy, row, 1, false, column->raw, err);
+    *ret = (struct tensor){.dtype = array->dtype, .shape = spec->shape, .data = column->raw};
+    int r = array->npy != NULL ? npy_read(array->npy, row, 1, false, column->raw, err)
+                               : hdf5_read(array->hdf5, row, 1, false, column->raw, err);
     if (r < 0 || column->number == NULL) {
         return r;
     }
@@ -244,7 +325,7 @@ static int read_column(const struct column *column, const struct op_spec *spec, 
         op_to_floats(ret, (int64_t)n, column->number);
     }
     for (size_t i = 0; i < n && spec->dtype == DTYPE_I64; i++) {
-        ((int64_t *)column->number)[i] = whole_at(npy, column->raw, i);
+        ((int64_t *)column->number)[i] = whole_at(array->dtype, column->raw, i);
     }
     ret->dtype = spec->dtype;
     ret->data = column->number;
@@ -306,6 +387,10 @@ static int open_arrays(struct source *source, const struct source_store *store, 
 static void close_arrays(struct source *source)
 {
     struct arrays *k = source->ctx;
+    for (size_t i = 0; i < k->n; i++) {
+        hdf5_close(k->arrays[i].hdf5);
+    }
+    k->n = 0;
     for (int i = 0; i < k->parts.n && k->npz != NULL; i++) {
         npz_close(&k->npz[i]);
     }
@@ -335,9 +420,11 @@ static const char *path_arrays(const struct source *source, int64_t sample)
 
 const struct source_desc source_arrays = {
     .name = "arrays",
-    .summary = "NumPy's files: `x.npy` beside `y.npy`, or the arrays of `.npz` files; each array "
-               "is a field, each row of it a sample. A split is a folder (`train/x.npy`) or a word "
-               "in the name (`x_train.npy`, `x_train` in a `.npz`).",
+    .summary =
+        "NumPy's files, `x.npy` beside `y.npy` or the arrays of `.npz` files, and HDF5 files "
+        "(the arrays that fields names, else x and y); each array "
+        "is a field, each row of it a sample. A split is a folder (`train/x.npy`) or a word "
+        "in the name (`x_train.npy`, `x_train` in a `.npz`, `train/x` in an HDF5 file).",
     .options = options,
     .ctx_size = sizeof(struct arrays),
     .claims = claims,

@@ -2,6 +2,10 @@
 #include <string.h>
 #include <zlib.h>
 
+#include <fcntl.h>
+#include <hdf5.h>
+
+#include "base/file.h"
 #include "tests/pipeline/fixture.h"
 
 static struct fixture f;
@@ -40,7 +44,7 @@ static void add_npy(const char *path, const char *type, const char *shape, const
 static void put_number(struct buf *out, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++) {
-        const unsigned char byte = (unsigned char)(value >> (8 * i));
+        const unsigned char byte = i < 8 ? (unsigned char)(value >> (8 * i)) : 0;
         buf_put(out, &byte, 1);
     }
 }
@@ -153,6 +157,53 @@ START_TEST(test_npz)
 }
 END_TEST
 
+static void write_hdf5(hid_t file, const char *name, hid_t type, int rank, const hsize_t *sides,
+                       const void *data)
+{
+    const hid_t space = H5Screate_simple(rank, sides, NULL),
+                set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    ck_assert_int_ge(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), 0);
+    (void)H5Dclose(set);
+    (void)H5Sclose(space);
+}
+
+static void add_hdf5(void)
+{
+    char path[TEST_PATH];
+    struct buf data = {0};
+    test_path(path, "%s/made.h5", f.dir);
+    const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    (void)H5Gclose(H5Gcreate2(file, "train", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    write_hdf5(file, "train/x", H5T_NATIVE_FLOAT, 2, (const hsize_t[]){4, 3}, numbers);
+    write_hdf5(file, "train/y", H5T_NATIVE_UCHAR, 1, (const hsize_t[]){4}, classes);
+    write_hdf5(file, "pixels_train", H5T_NATIVE_UCHAR, 3, (const hsize_t[]){4, 2, 3}, pixels);
+    (void)H5Fclose(file);
+    ck_assert_int_eq(file_read(AT_FDCWD, path, 1 << 24, &data, &f.err), 0);
+    fixture_add(&f, "d", "d.h5", data.data, data.size);
+    buf_fini(&data);
+}
+
+START_TEST(test_hdf5)
+{
+    unsigned char *slab;
+    const int64_t labels[] = {2, 0, 1, 2};
+    add_hdf5();
+    ck_assert_msg(compile(TRAIN) == 0, "%s: %s", f.err.path, f.err.text);
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 3, &slab, NULL), 0);
+    ck_assert(memcmp(slab + fixture_field(&f, PIPELINE_TRAIN, "x")->offset, numbers,
+                     sizeof numbers) == 0);
+    ck_assert(
+        memcmp(slab + fixture_field(&f, PIPELINE_TRAIN, "y")->offset, labels, sizeof labels) == 0);
+    ck_assert_msg(compile(FIELDS("{\"x\": {\"from\": \"pixels\", \"kind\": \"image\"}}")) == 0,
+                  "%s: %s", f.err.path, f.err.text);
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 3, &slab, NULL), 0);
+    ck_assert(memcmp(slab, pixels, sizeof pixels) == 0);
+    ck_assert_int_eq(compile(FIELDS("{\"x\": \"z\"}")), ERR_MISSING);
+    ck_assert_int_eq(compile(""), ERR_MISSING);
+    ck_assert_str_eq(f.err.path, "data.train.source.arrays.fields");
+}
+END_TEST
+
 START_TEST(test_float_of_pixels)
 {
     unsigned char *slab;
@@ -242,6 +293,7 @@ static Suite *make_suite(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, test_pair);
     tcase_add_test(c, test_npz);
+    tcase_add_test(c, test_hdf5);
     tcase_add_test(c, test_float_of_pixels);
     tcase_add_test(c, test_bad_sample);
     tcase_add_loop_test(c, test_wrong, 0, sizeof wrongs / sizeof wrongs[0]);
