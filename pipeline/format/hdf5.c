@@ -177,7 +177,8 @@ static int open_file(struct hdf5 *h, struct err *err)
 {
     const hid_t list = hdf5_driver_list(&h->in, &h->driver);
     CHECK(h, list >= 0, ERR_NO_MEMORY, "libhdf5 takes no driver");
-    h->file = H5Fopen("input", H5F_ACC_RDONLY, list);
+    /* No file has that name; a relative one would make libhdf5 ask for the folder it is in. */
+    h->file = H5Fopen("/input", H5F_ACC_RDONLY, list);
     (void)H5Pclose(list);
     CHECK(h, h->file >= 0, ERR_CORRUPT, "libhdf5 cannot read it");
     return 0;
