@@ -106,9 +106,25 @@ enum { N_CODECS = sizeof codecs / sizeof codecs[0] };
 
 unsigned decode_formats_of(const char *name)
 {
+    enum { EITHER = DECODE_JPEG | DECODE_PNG };
+    static const struct {
+        const char *extension;
+        unsigned formats;
+    } rows[] = {
+        {".jpg", EITHER},
+        {".jpeg", EITHER},
+        {".png", EITHER},
+        {".webp", EITHER | DECODE_WEBP},
+        {".bmp", EITHER | DECODE_BMP},
+        {".gif", EITHER | DECODE_GIF},
+    };
     const char *dot = strrchr(name, '.');
-    const bool is_other = dot != NULL && strchr(dot, '/') == NULL && strcasecmp(dot, ".gif") != 0;
-    return is_other ? DECODE_ALL & ~(unsigned)DECODE_GIF : DECODE_ALL;
+    for (size_t i = 0; dot != NULL && i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcasecmp(dot, rows[i].extension) == 0) {
+            return rows[i].formats;
+        }
+    }
+    return DECODE_ALL;
 }
 
 void decode_allow(struct decode *decode, unsigned formats)

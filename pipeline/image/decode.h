@@ -34,8 +34,9 @@ enum {
     DECODE_BMP = 1 << 3,
     DECODE_GIF = 1 << 4,
     DECODE_ALL = (1 << 5) - 1,
-    DECODE_STORED = 1 << 8,  /* beside them: EXIF's orientation is not applied */
-    DECODE_NUMBERS = 1 << 9, /* a PNG with a palette gives the numbers of its colours, in 1 channel */
+    DECODE_STORED = 1 << 8, /* beside them: EXIF's orientation is not applied */
+    DECODE_NUMBERS =
+        1 << 9, /* a PNG with a palette gives the numbers of its colours, in 1 channel */
 };
 
 struct decode_image {
@@ -48,8 +49,10 @@ struct decode;
 struct decode *decode_create(void);
 void decode_destroy(struct decode *decode); /* takes NULL */
 
-/* What a file of that name may hold: content decides between pictures, but a GIF, whose further
- * frames would be lost unseen, must be called one (or have no extension). */
+/* What a file of that name may hold. JPEG and PNG are mixed up everywhere (ImageNet has a PNG
+ * called .JPEG): content decides. A WebP, BMP or GIF under the name of another kind is refused:
+ * what wrote it did something else than was meant, and of a GIF frames would be lost unseen. Names
+ * without one of the six extensions may hold anything. */
 unsigned decode_formats_of(const char *name);
 /* From now on only these; a new decoder takes all. */
 void decode_allow(struct decode *decode, unsigned formats);

@@ -202,9 +202,11 @@ END_TEST
 START_TEST(test_names)
 {
     struct decode_image image;
-    ck_assert_uint_eq(decode_formats_of("a/b.gif"), DECODE_ALL);
+    ck_assert_uint_eq(decode_formats_of("a/b.gif"), DECODE_JPEG | DECODE_PNG | DECODE_GIF);
+    ck_assert_uint_eq(decode_formats_of("a/b.WEBP"), DECODE_JPEG | DECODE_PNG | DECODE_WEBP);
+    ck_assert_uint_eq(decode_formats_of("a/b.JPEG"), DECODE_JPEG | DECODE_PNG);
     ck_assert_uint_eq(decode_formats_of("a.b/noname"), DECODE_ALL);
-    ck_assert_uint_eq(decode_formats_of("a.GIF"), DECODE_ALL);
+    ck_assert_uint_eq(decode_formats_of("a.img"), DECODE_ALL);
     decode_allow(decoder, decode_formats_of("a/b.jpg"));
     ck_assert_int_eq(
         decode_run(decoder, BYTES(GIF_HEAD ",\1\0\1\0\1\0\1\0\0\2\2\x4c\1\0;"), 0, &image, &err),
