@@ -81,10 +81,14 @@ static void read_in_child(const struct hostile_format *format, const struct host
     _exit(write(fd, outcome, sizeof *outcome) == (ssize_t)sizeof *outcome ? 0 : 1);
 }
 
+/* Seconds are the processor's, so that a busy machine changes no verdict (RLIMIT_CPU); a process
+ * that waits for something instead of working ends by the clock, after this many times as long. */
+enum { PATIENCE = 15 };
+
 /* Waits for the outcome; what went wrong, or NULL. */
 static const char *collect(pid_t pid, int fd, int seconds, struct hostile_outcome *ret)
 {
-    const int64_t deadline = clock_us() + (int64_t)seconds * 1000000;
+    const int64_t deadline = clock_us() + (int64_t)seconds * PATIENCE * 1000000;
     size_t got = 0;
     int status = 0;
     bool is_late = false;
@@ -106,10 +110,11 @@ static const char *collect(pid_t pid, int fd, int seconds, struct hostile_outcom
         }
     }
     (void)waitpid(pid, &status, 0);
-    return is_late               ? "a hang"
-           : WIFSIGNALED(status) ? strsignal(WTERMSIG(status))
-           : got != sizeof *ret  ? "a crash"
-                                 : NULL;
+    const int ended_by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return is_late || ended_by == SIGXCPU ? "a hang"
+           : WIFSIGNALED(status)          ? strsignal(ended_by)
+           : got != sizeof *ret           ? "a crash"
+                                          : NULL;
 }
 
 static const char *read_once(const struct hostile_format *format, const struct hostile_file *file,

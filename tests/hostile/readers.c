@@ -28,7 +28,10 @@ static int read_picture(const void *data, size_t size, const char *name,
     struct decode_image image;
     decode_allow(decode, decode_formats_of(name) | DECODE_STORED);
     int r = decode_run(decode, data, size, 0, &image, err);
-    for (int channels = 0; r == 0 && channels <= 3; channels += channels == 0 ? 1 : 2) {
+    if (r == 0) {
+        add(ret, image.data, (size_t)(image.height * image.width * image.channels));
+    }
+    for (int channels = 1; r == 0 && channels <= 3; channels += 2) {
         struct decode_image other;
         r = decode_run(decode, data, size, channels, &other, err);
         if (r == 0) {
