@@ -24,7 +24,8 @@ struct source_packs {
 static const struct source_desc *find(const char *kind, const struct doc *files)
 {
     for (const struct source_desc *const *row = source_table; *row != NULL; row++) {
-        if (strcmp(kind, "auto") == 0 ? (*row)->claims(files) : strcmp((*row)->name, kind) == 0) {
+        if (strcmp(kind, "auto") == 0 ? (*row)->claims != NULL && (*row)->claims(files)
+                                      : strcmp((*row)->name, kind) == 0) {
             return *row;
         }
     }

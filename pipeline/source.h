@@ -47,7 +47,8 @@ struct source_desc {
     const char *summary;
     const struct opt *options; /* or NULL */
     size_t ctx_size;
-    /* Does a data set of kind "auto" look like this one? The first row that says yes takes it. */
+    /* Does a data set of kind "auto" look like this one? The first row that says yes takes it.
+     * NULL: only a job that names it does. */
     bool (*claims)(const struct doc *files);
     /* The options stand in source->ctx. */
     int (*open)(struct source *source, const struct source_store *store, struct arena *arena,

@@ -2,15 +2,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/math.h"
 #include "pipeline/format/audio.h"
 #include "pipeline/op.h"
 #include "pipeline/source/labelled.h"
 #include "pipeline/source/parts.h"
+#include "pipeline/source/resample.h"
 
 extern const struct source_desc source_audio;
 
-enum { SAMPLES_MAX = 1 << 27, CROSSINGS = 16, FIRST_MAX = 64 };
+enum { SAMPLES_MAX = 1 << 27, FIRST_MAX = 64 };
 
 struct audio_source {
     union {
@@ -24,6 +24,7 @@ struct audio_source {
     struct source_store store;
     struct labelled files;
     struct buf file;
+    struct resample resample;
     struct op_scratch read, made, fitted;
 };
 static const struct opt options[] = {
@@ -86,49 +87,27 @@ static void mix(float *v, struct audio_info *info)
     info->channels = 1;
 }
 
-static double window_sinc(double x, double width, double cutoff)
+/* No more than what fit keeps. */
+static int change_rate(struct audio_source *k, const float *in, struct audio_info *info,
+                       const float **ret, struct err *err)
 {
-    static const double pi = 3.14159265358979323846;
-    if (x < -width || x > width) {
-        return 0;
+    int r = resample_init(&k->resample, info->rate, k->sampling_rate, err);
+    if (r < 0) {
+        return r;
     }
-    const double hann = 0.5 + 0.5 * math_cos(pi * x / width), at = pi * x * cutoff;
-    return x * x < 1e-24 ? cutoff : hann * cutoff * math_sin(at) / at;
-}
-
-static int64_t length_at(const struct audio_source *k, const struct audio_info *info)
-{
-    return k->sampling_rate == 0 || k->sampling_rate == info->rate
-               ? info->frames
-               : (info->frames * k->sampling_rate + info->rate - 1) / info->rate;
-}
-
-/* out[i] = sum of in around i * from / to. The sum of the weights is brought to 1. */
-static const float *resample(struct audio_source *k, const float *in, struct audio_info *info)
-{
-    const int64_t n = length_at(k, info);
-    const int channels = info->channels;
-    const double step = (double)info->rate / (double)k->sampling_rate;
-    const double cutoff = step > 1 ? 1 / step : 1, width = CROSSINGS / cutoff;
-    float *out = op_scratch_need(&k->made, ((size_t)n * (size_t)channels + 1) * sizeof *out);
-    for (int64_t i = 0; i < n; i++) {
-        double sums[AUDIO_CHANNELS_MAX] = {0}, total = 0;
-        const double at = (double)i * step;
-        const int64_t first = (int64_t)(at - width) - 1, last = (int64_t)(at + width) + 1;
-        for (int64_t t = first > 0 ? first : 0; t <= last && t < info->frames; t++) {
-            const double weight = window_sinc((double)t - at, width, cutoff);
-            total += weight;
-            for (int c = 0; c < channels; c++) {
-                sums[c] += weight * (double)in[t * channels + c];
-            }
-        }
-        for (int c = 0; c < channels; c++) {
-            out[i * channels + c] = total != 0 ? (float)(sums[c] / total) : 0;
-        }
+    int64_t n = resample_length(&k->resample, info->frames);
+    if (k->output_sequence_length > 0 && n > k->output_sequence_length) {
+        n = k->output_sequence_length;
     }
+    if (n > SAMPLES_MAX / info->channels) {
+        return err_set(err, ERR_LIMIT, "has more than %d samples", SAMPLES_MAX);
+    }
+    float *out = op_scratch_need(&k->made, ((size_t)n * (size_t)info->channels + 1) * sizeof *out);
+    resample_run(&k->resample, in, info->frames, info->channels, out, n);
     info->frames = n;
     info->rate = (int)k->sampling_rate;
-    return out;
+    *ret = out;
+    return 0;
 }
 
 static const float *fit(struct audio_source *k, const float *in, struct audio_info *info)
@@ -158,15 +137,12 @@ static int read_sound(struct audio_source *k, int64_t item, struct audio_info *i
     }
     *ret = v;
     if (k->sampling_rate > 0 && k->sampling_rate != info->rate) {
-        if (info->frames > SAMPLES_MAX || length_at(k, info) > SAMPLES_MAX / info->channels) {
-            return err_set(err, ERR_LIMIT, "has more than %d samples", SAMPLES_MAX);
-        }
-        *ret = resample(k, v, info);
+        r = change_rate(k, v, info, ret, err);
     }
-    if (k->output_sequence_length > 0) {
+    if (r == 0 && k->output_sequence_length > 0) {
         *ret = fit(k, *ret, info);
     }
-    return 0;
+    return r;
 }
 
 /* The shape of the first sound that can be read; of many lengths if two of the first differ. */
@@ -225,6 +201,7 @@ static void close_audio(struct source *source)
 {
     struct audio_source *k = source->ctx;
     buf_fini(&k->file);
+    resample_fini(&k->resample);
     op_scratch_fini(&k->read);
     op_scratch_fini(&k->made);
     op_scratch_fini(&k->fitted);

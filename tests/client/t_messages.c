@@ -389,7 +389,7 @@ START_TEST(names_an_empty_class_folder)
     live_free(&r);
     test_path(path, "%s/notes", live.folder);
     ck_assert_int_eq(mkdir(path, 0700), 0);
-    live_text(&live, "notes/a.txt", "x", path);
+    live_text(&live, "notes/a.odt", "x", path);
     test_path(path, "%s/notes", live.folder);
     live_run(&live, &r, "dataset", "put", "set", path, NULL);
     const char *const nothing[] = {path, "no file ends in .jpg"};
