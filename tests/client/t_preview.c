@@ -353,6 +353,55 @@ START_TEST(shows_bad_samples)
 }
 END_TEST
 
+/* The examples: a sheet of grey and one of coloured pictures, 4 x 4 of them. */
+static const struct {
+    const char *file, *dataset, *folder; /* folder: below the repository or below shared/ */
+    int side, times;
+    bool is_grey;
+} examples[] = {
+    {"digits.yaml", "digits", "examples/digits", 28, 4, true},
+    {"photo-patches.yaml", "photo_patches", NULL, 64, 2, false},
+};
+
+START_TEST(previews_examples)
+{
+    char path[TEST_PATH], folder[TEST_PATH], png[TEST_PATH];
+    struct live_result r;
+    struct sheet_file sheet;
+    const int side = examples[_i].side * examples[_i].times, head = 2 * LINE + 2 * GAP;
+    int64_t coloured = 0, bright = 0;
+    if (examples[_i].folder != NULL) {
+        test_path(folder, "%s/%s", test_source_root(), examples[_i].folder);
+    } else {
+        TEST_NEED_SHARED(shared);
+        test_path(folder, "%s/data/%s", shared, examples[_i].dataset);
+    }
+    live_run(&live, &r, "dataset", "put", examples[_i].dataset, folder, NULL);
+    ck_assert_msg(r.status == 0, "%s", r.err.data);
+    live_free(&r);
+    test_path(path, "%s/examples/%s", test_source_root(), examples[_i].file);
+    test_path(png, "%s/sheet.png", live.folder);
+    live_run(&live, &r, "preview", path, "-o", png, NULL);
+    ck_assert_msg(r.status == 0, "%s", r.err.data);
+    live_free(&r);
+    read_png(png, &sheet);
+    ck_assert_int_eq(sheet.width, 4 * (side + GAP) + GAP);
+    ck_assert_int_eq(sheet.height, head + 4 * (side + GAP + 2 * LINE));
+    for (int y = 0; y < side; y++) {
+        for (int x = 0; x < side; x++) {
+            const unsigned char *c = sheet.rgb + ((head + y) * sheet.width + GAP + x) * 3;
+            coloured += c[0] != c[1] || c[1] != c[2];
+            bright += c[1] > 100;
+            /* an enlarged pixel is of one colour */
+            ck_assert(x % examples[_i].times == 0 || memcmp(c, c - 3, 3) == 0);
+        }
+    }
+    ck_assert(examples[_i].is_grey == (coloured == 0));
+    ck_assert(!examples[_i].is_grey || (bright > side * side / 50 && bright < side * side / 2));
+    free(sheet.rgb);
+}
+END_TEST
+
 /* ---- run -------------------------------------------------------------------------------------- */
 
 #define NEED_TRAINER()                             \
@@ -484,6 +533,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, previews_the_same);
     tcase_add_loop_test(tcase, refuses_previews, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(tcase, shows_bad_samples);
+    tcase_add_loop_test(tcase, previews_examples, 0, sizeof(examples) / sizeof(examples[0]));
     tcase_add_loop_test(tcase, runs_alone, 0, sizeof(runs) / sizeof(runs[0]));
     tcase_add_test(tcase, profiles_and_ends_in_time);
     tcase_add_loop_test(tcase, does_not_run, 0, sizeof(not_run) / sizeof(not_run[0]));

@@ -89,6 +89,18 @@ static void check(struct fake *fake, bool trainer)
             : "{\"slab_bytes\": 4096, \"streams\": {\"train\": {\"prefetch\": 2, \"steps\": 10}}}");
 }
 
+/* Whatever the job says, as a text of JSON. */
+static void answer(struct fake *fake)
+{
+    if (doc_bool(fake->script, "check_hangs", false)) {
+        pause();
+    }
+    if (doc_bool(fake->script, "check_dies", false)) {
+        raise(SIGSEGV);
+    }
+    result(fake, doc_str(fake->script, "answer", "{}"));
+}
+
 /* Waits and does what the daemon says meanwhile. */
 static void listen(struct fake *fake, int ms)
 {
@@ -248,6 +260,10 @@ int main(int argc, char **argv)
     fake.script = doc_find(fake.job, "compile.fake");
     if (!strcmp(fake.start.mode, "check")) {
         check(&fake, trainer);
+        _exit(0);
+    }
+    if (!strcmp(fake.start.mode, "explain") || !strcmp(fake.start.mode, "preview")) {
+        answer(&fake);
         _exit(0);
     }
     if (!strcmp(fake.start.mode, "predict")) {
