@@ -30,6 +30,7 @@ struct cli_options {
     struct opt_ints rows;
     int stream; /* 0 train, 1 validation */
     int64_t epoch, step, samples, steps, workers;
+    int64_t n, days;
     const char *output;
     const char *trainer;
     struct opt_strs set;

@@ -54,6 +54,16 @@ static const struct opt logs_options[] = {
                  "Goes on with the lines that come, until the job is over."),
     OPT_END_ROW,
 };
+static const struct opt head_options[] = {
+    OPT_I64_ROW(cli_options, n, 10, 1, 1000000, "Number of files."),
+    OPT_END_ROW,
+};
+static const struct opt gc_options[] = {
+    OPT_I64_ROW(cli_options, days, -1, -1, 3650,
+                "What broken uploads left stays if it is younger; -1 = the daemon's setting "
+                "upload_keep_days."),
+    OPT_END_ROW,
+};
 static const struct opt put_options[] = {
     OPT_STR_ROW(cli_options, kind, "auto", "What the files are: auto, idx, images."),
     OPT_END_ROW,
@@ -62,7 +72,9 @@ static const struct opt predict_options[] = {
     OPT_STR_ROW(cli_options, dataset, NULL,
                 "A data set of the job; without it and without files: the validation data.",
                 .flags = OPT_NULLABLE),
-    OPT_STR_ROW(cli_options, split, NULL, "Split of the data set, that of the training or the validation data.", .flags = OPT_NULLABLE),
+    OPT_STR_ROW(cli_options, split, NULL,
+                "Split of the data set, that of the training or the validation data.",
+                .flags = OPT_NULLABLE),
     OPT_INTS_ROW(cli_options, rows, "[0,1,2,3,4]", 0, 1000, 0, OPT_I64_MAX,
                  "Rows of the data set, as 0,1,2."),
     OPT_END_ROW,
@@ -137,14 +149,25 @@ const struct cli_command cli_table[] = {
      pipeline_run_command},
     {"dataset put", "NAME PATH", 2, 2, put_options, "Uploads a folder or file as a data set.",
      "Broken off, it goes on where it was when the same command is given again; files that the "
-     "daemon has are not sent.",
+     "daemon has are not sent. Other files under a name that is there become its next version, "
+     "NAME@2; NAME alone is the newest.",
      dataset_put},
+    {"dataset get", "NAME DIR", 2, 2, no_options, "Downloads a data set into a folder.",
+     "Every byte is compared with its content id. Broken off, it goes on where it was when the "
+     "same "
+     "command is given again. NAME@1 is an older version.",
+     dataset_get},
+    {"dataset head", "NAME", 1, 1, head_options,
+     "Prints the first files of a data set: path, size, class.", NULL, dataset_get_head},
+    {"dataset gc", "", 0, 0, gc_options,
+     "Removes what no data set names and makes packs anew that are mostly empty.",
+     "What uploads under way have stays, and so do the packs that a job reads.", dataset_get_gc},
     {"dataset list", "", 0, 0, no_options, "Lists the data sets.", NULL, dataset_list},
     {"dataset show", "NAME", 1, 1, no_options, "Prints what a data set holds.", NULL, dataset_show},
     {"dataset verify", "NAME", 1, 1, no_options,
      "Reads every byte of a data set again and compares.", NULL, dataset_verify},
-    {"dataset remove", "NAME", 1, 1, no_options, "Removes a data set that no job uses.", NULL,
-     dataset_remove},
+    {"dataset remove", "NAME", 1, 1, no_options, "Removes a data set that no job uses.",
+     "NAME@1 removes that version, NAME all of them.", dataset_remove},
     {"status", "", 0, 0, no_options, "Prints how the daemon is.", NULL, daemon_status},
     {"workers", "", 0, 0, no_options, "Lists the worker processes.", NULL, daemon_workers},
     {"shutdown", "", 0, 0, no_options,

@@ -107,6 +107,20 @@ struct millrace_put {
 int millrace_put(struct millrace *m, const struct millrace_put *put, struct arena *arena,
                  const struct doc **ret, struct err *err);
 
+struct millrace_get {
+    const char *name;          /* of the data set, also as name@version */
+    const char *path;          /* the folder that the files go to; made if it is not there */
+    millrace_put_fn *progress; /* or NULL; kept_bytes: were in the folder already */
+    void *context;
+};
+/* Downloads, every byte compared with its id; what is in the folder already is not asked for again.
+ * ret: the data set as in dataset.list. A file appears under its name when it is whole. */
+int millrace_get(struct millrace *m, const struct millrace_get *get, struct arena *arena,
+                 const struct doc **ret, int64_t *ret_kept_files, struct err *err);
+/* The data set as in dataset.list, and its files: [{path, bytes, id}]. */
+int millrace_manifest(struct millrace *m, const char *name, struct arena *arena,
+                      const struct doc **ret, const struct doc **ret_files, struct err *err);
+
 /* ---- events -------------------------------------------------------------------------------------
  */
 

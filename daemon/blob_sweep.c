@@ -18,12 +18,17 @@ struct sweep_task {
     struct daemon *daemon;
 };
 
-static bool is_old(const struct daemon *daemon, int dir_fd, const char *name)
+/* What goes from a folder of folders: what is older; with a database, only blobs that no data set
+ * names and no upload holds. */
+struct sweep {
+    struct db *db; /* or NULL */
+    int64_t limit_us;
+    int64_t n, n_bytes; /* went */
+};
+
+static int64_t keep_limit_us(const struct daemon *daemon)
 {
-    struct stat st;
-    int64_t limit_us = daemon->settings->upload_keep_days * 86400000000;
-    return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           clock_wall_us() - (int64_t)st.st_mtim.tv_sec * 1000000 > limit_us;
+    return clock_wall_us() - daemon->settings->upload_keep_days * 86400000000;
 }
 
 static int set_used(void *context, const struct db_row *row, struct err *err)
@@ -34,9 +39,16 @@ static int set_used(void *context, const struct db_row *row, struct err *err)
     return 0;
 }
 
-/* Removes what is old in a folder; with a database, only blobs that no data set names. Then the
- * folder, if it is empty. */
-static void sweep_folder(struct daemon *daemon, int parent_fd, const char *folder, struct db *db)
+static bool is_wanted(const struct sweep *sweep, const char *name)
+{
+    bool wanted = false;
+    return sweep->db != NULL &&
+           (db_each(sweep->db, DB_BLOB_USED, set_used, &wanted, NULL, "s", name) < 0 ||
+            db_each(sweep->db, DB_GC_HELD, set_used, &wanted, NULL, "s", name) < 0 || wanted);
+}
+
+/* One folder's files; then the folder, if it is empty. */
+static void sweep_folder(struct sweep *sweep, int parent_fd, const char *folder)
 {
     int fd = openat(parent_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -44,23 +56,19 @@ static void sweep_folder(struct daemon *daemon, int parent_fd, const char *folde
         return;
     }
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        bool used = false;
-        if (entry->d_name[0] == '.' || !is_old(daemon, fd, entry->d_name)) {
-            continue;
-        }
-        if (db != NULL &&
-            db_each(db, DB_BLOB_USED, set_used, &used, NULL, "s", entry->d_name) < 0) {
-            used = true;
-        }
-        if (!used) {
-            unlinkat(fd, entry->d_name, 0);
+        struct stat st;
+        if (entry->d_name[0] != '.' && fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            (int64_t)st.st_mtim.tv_sec * 1000000 <= sweep->limit_us &&
+            !is_wanted(sweep, entry->d_name) && unlinkat(fd, entry->d_name, 0) == 0) {
+            sweep->n++;
+            sweep->n_bytes += st.st_size;
         }
     }
     closedir(dir);
     unlinkat(parent_fd, folder, AT_REMOVEDIR);
 }
 
-static void sweep_folders(struct daemon *daemon, int dir_fd, struct db *db)
+static void sweep_folders(struct sweep *sweep, int dir_fd)
 {
     int fd = dup(dir_fd);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -71,10 +79,19 @@ static void sweep_folders(struct daemon *daemon, int dir_fd, struct db *db)
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
         bool packs = !strcmp(entry->d_name, "pack") || !strcmp(entry->d_name, "at");
         if (entry->d_name[0] != '.' && !packs) {
-            sweep_folder(daemon, dir_fd, entry->d_name, db);
+            sweep_folder(sweep, dir_fd, entry->d_name);
         }
     }
     closedir(dir);
+}
+
+void blob_sweep_loose(struct daemon *daemon, struct db *db, int64_t limit_us, int64_t *ret_n,
+                      int64_t *ret_bytes)
+{
+    struct sweep sweep = {.db = db, .limit_us = limit_us};
+    sweep_folders(&sweep, daemon->blobs_fd);
+    *ret_n += sweep.n;
+    *ret_bytes += sweep.n_bytes;
 }
 
 /* A pack without a row holds nothing that was acknowledged. */
@@ -137,8 +154,10 @@ int blob_sweep_packs(struct daemon *daemon, struct db *db, int64_t *ret_n, struc
 static int run_sweep(struct store_task *base, struct db *db, struct err *err)
 {
     struct sweep_task *task = (struct sweep_task *)base;
-    sweep_folders(task->daemon, task->daemon->uploads_fd, NULL);
-    sweep_folders(task->daemon, task->daemon->blobs_fd, db);
+    struct sweep parts = {.limit_us = keep_limit_us(task->daemon)};
+    struct sweep blobs = {.limit_us = parts.limit_us, .db = db};
+    sweep_folders(&parts, task->daemon->uploads_fd);
+    sweep_folders(&blobs, task->daemon->blobs_fd);
     sweep_unknown(task->daemon, db);
     int rc = blob_merge(db, err);
     rc = rc < 0 ? rc : blob_sweep_packs(task->daemon, db, NULL, err);

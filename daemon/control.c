@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/actions.h"
+#include "daemon/blob_gc.h"
 #include "daemon/dataset.h"
 #include "daemon/journal.h"
 #include "daemon/pipeline.h"
@@ -94,6 +95,9 @@ static control_fn *const control_table[MSG_MAX_] = {
     [MSG_DATASET_COMMIT] = upload_on_commit,
     [MSG_DATASET_LIST] = dataset_on_list,
     [MSG_DATASET_SHOW] = dataset_on_show,
+    [MSG_DATASET_MANIFEST] = dataset_on_manifest,
+    [MSG_DATASET_READ] = dataset_on_read,
+    [MSG_DATASET_GC] = blob_gc_on_gc,
     [MSG_DATASET_VERIFY] = dataset_on_verify,
     [MSG_DATASET_REMOVE] = dataset_on_remove,
     [MSG_JOB_SUBMIT] = submit_on_submit,

@@ -51,5 +51,6 @@ int dataset_read(const struct daemon *daemon, const char *id, struct arena *aren
                  const struct doc **ret_files, struct err *err);
 
 control_fn dataset_on_list, dataset_on_show, dataset_on_verify, dataset_on_remove;
+control_fn dataset_on_manifest, dataset_on_read;
 
 #endif

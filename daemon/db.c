@@ -69,6 +69,9 @@ static const char db_schema[] =
     "NOT NULL, path TEXT, reason TEXT,"
     " convicted INTEGER NOT NULL, time INTEGER NOT NULL, PRIMARY KEY(job, stream, sample)) WITHOUT "
     "ROWID;"
+    /* What a collection leaves alone: blobs of uploads under way, packs of jobs. */
+    "CREATE TEMP TABLE held(id TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TEMP TABLE pinned(manifest TEXT PRIMARY KEY) WITHOUT ROWID;"
     "PRAGMA user_version = 2;"
     "COMMIT;";
 

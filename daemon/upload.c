@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/blob_gc.h"
 #include "daemon/blob_sweep.h"
 #include "daemon/dataset.h"
 #include "daemon/upload_file.h"
@@ -34,6 +35,7 @@ int upload_open(struct daemon *daemon, struct err *err)
     daemon->uploads = calloc(1, sizeof(*daemon->uploads));
     BUG_ON(daemon->uploads == NULL);
     blob_sweep_start(daemon);
+    blob_gc_recover(daemon);
     return 0;
 }
 
@@ -54,6 +56,15 @@ void upload_close(struct daemon *daemon)
     daemon->uploads = NULL;
     blob_pack_close(daemon->packs);
     daemon->packs = NULL;
+}
+
+void upload_hold(const struct daemon *daemon, struct doc *ids, struct arena *arena)
+{
+    for (const struct upload_session *s = daemon->uploads->head; s != NULL; s = s->next) {
+        for (size_t i = 0; i < s->list.n; i++) {
+            doc_set_str(doc_push(ids, arena), arena, s->list.files[i].id);
+        }
+    }
 }
 
 static struct upload_session *find_session(const struct daemon *daemon, const char *id)

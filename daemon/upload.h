@@ -15,6 +15,10 @@
 int upload_open(struct daemon *daemon, struct err *err);
 void upload_close(struct daemon *daemon);
 
+/* The ids of all files of the uploads that are known here: what they have is not to be collected.
+ */
+void upload_hold(const struct daemon *daemon, struct doc *ids, struct arena *arena);
+
 control_fn upload_on_begin, upload_on_chunk, upload_on_files, upload_on_commit;
 
 #endif

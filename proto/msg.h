@@ -79,6 +79,17 @@ struct msg_dataset_files { /* payload frame 1: their bytes, one file behind the 
 struct msg_dataset_commit {
     const char *upload;
 };
+struct msg_dataset_manifest {
+    const char *name;
+    int64_t offset; /* of the text */
+};
+struct msg_dataset_read {
+    struct opt_strs ids;
+    int64_t offset; /* in the first one */
+};
+struct msg_dataset_gc {
+    int64_t keep_days; /* blobs of broken uploads that are younger stay; -1 = upload_keep_days */
+};
 struct msg_job_submit {
     const char *key; /* idempotency key: the same key gives the same job */
     const struct doc *job;
@@ -241,6 +252,9 @@ MSG_OPT(dataset_begin)
 MSG_OPT(dataset_chunk)
 MSG_OPT(dataset_files)
 MSG_OPT(dataset_commit)
+MSG_OPT(dataset_manifest)
+MSG_OPT(dataset_read)
+MSG_OPT(dataset_gc)
 MSG_OPT(job_submit)
 MSG_OPT(job_logs)
 MSG_OPT(job_watch)

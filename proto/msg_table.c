@@ -39,6 +39,21 @@ const struct opt msg_dataset_commit_options[] = {
     STR_REQUIRED(msg_dataset_commit, upload, "Upload that dataset.begin named."),
     OPT_END_ROW,
 };
+const struct opt msg_dataset_manifest_options[] = {
+    STR_REQUIRED(msg_dataset_manifest, name, "Data set, also as name@version."),
+    OPT_I64_ROW(msg_dataset_manifest, offset, 0, 0, OPT_I64_MAX, "Of the text.", .unit = "bytes"),
+    OPT_END_ROW,
+};
+const struct opt msg_dataset_read_options[] = {
+    OPT_STRS_ROW(msg_dataset_read, ids, "Content ids."),
+    OPT_I64_ROW(msg_dataset_read, offset, 0, 0, OPT_I64_MAX, "Of the bytes in the first one.", .unit = "bytes"),
+    OPT_END_ROW,
+};
+const struct opt msg_dataset_gc_options[] = {
+    OPT_I64_ROW(msg_dataset_gc, keep_days, -1, -1, 3650,
+                "What broken uploads left stays if it is younger; -1 = the setting upload_keep_days."),
+    OPT_END_ROW,
+};
 const struct opt msg_job_submit_options[] = {
     STR(msg_job_submit, key, "Idempotency key: the same key gives the same job."),
     OPT_DOC_ROW(msg_job_submit, job, "The job document.", .flags = OPT_REQUIRED),
