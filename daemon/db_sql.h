@@ -4,6 +4,7 @@ DB_ROW(DATASETS,        "SELECT name, version, kind, id, files, bytes, created, 
 DB_ROW(DATASET_PUT,     "INSERT INTO version(name, version, kind, id, files, bytes, created, splits, uid, place) VALUES(?,?,?,?,?,?,?,?,?,?)")
 DB_ROW(DATASET_LATEST,  "SELECT version, id, created, uid FROM version WHERE name = ? ORDER BY version DESC LIMIT 1")
 DB_ROW(DATASET_REMOVE,  "DELETE FROM version WHERE name = ? AND version = ?")
+DB_ROW(QUOTA_USED,      "SELECT COALESCE(SUM(bytes), 0) FROM (SELECT MAX(h.bytes) AS bytes FROM version v JOIN manifest m ON m.id = v.id JOIN holds h ON h.manifest = m.number WHERE v.uid = ? GROUP BY h.blob)")
 DB_ROW(MANIFEST_ADD,    "INSERT OR IGNORE INTO manifest(id) VALUES(?)")
 DB_ROW(MANIFEST_NUMBER, "SELECT number FROM manifest WHERE id = ?")
 DB_ROW(MANIFEST_USED,   "SELECT 1 FROM version WHERE id = ? LIMIT 1")

@@ -31,6 +31,7 @@ struct settings {
     int64_t upload_keep_days;
     int64_t max_dataset_bytes;
     int64_t max_dataset_files;
+    int64_t quota_bytes;
     int64_t reserve_bytes;
     int64_t max_events;
     int64_t check_seconds;

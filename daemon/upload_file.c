@@ -37,6 +37,29 @@ static int64_t part_bytes(const struct daemon *daemon, const char *folder,
                                     : (st.st_size - 1) / DAEMON_CHUNK_BYTES * DAEMON_CHUNK_BYTES;
 }
 
+static int take_number(void *context, const struct db_row *row, struct err *err)
+{
+    (void)err;
+    *(int64_t *)context = db_int(row, 0);
+    return 0;
+}
+
+/* What the user's data sets have, and so many bytes more. */
+static int check_quota(const struct daemon *daemon, struct db *db, int64_t uid, int64_t more,
+                       struct err *err)
+{
+    int64_t quota = daemon->settings->quota_bytes;
+    int64_t used = 0;
+    int rc = quota > 0 ? db_each(db, DB_QUOTA_USED, take_number, &used, err, "i", uid) : 0;
+    if (rc < 0 || quota == 0 || (used <= quota && more <= quota - used)) {
+        return rc;
+    }
+    return err_set(err, ERR_LIMIT,
+                   "the data sets of user %lld would have %lld bytes; quota_bytes is %lld: remove "
+                   "one, or ask for more",
+                   (long long)uid, (long long)(used + more), (long long)quota);
+}
+
 static int run_begin(struct store_task *base, struct db *db, struct err *err)
 {
     struct upload_begin_task *task = (struct upload_begin_task *)base;
@@ -44,6 +67,7 @@ static int run_begin(struct store_task *base, struct db *db, struct err *err)
     if (mkdirat(task->daemon->uploads_fd, task->folder, 0700) != 0 && errno != EEXIST) {
         return err_errno(err, errno, "make the folder of the upload");
     }
+    int64_t more = 0;
     int rc = blob_merge(db, err);
     for (size_t i = 0; i < list->n && rc >= 0; i++) {
         const struct upload_file *file = &list->files[i];
@@ -55,8 +79,9 @@ static int run_begin(struct store_task *base, struct db *db, struct err *err)
             task->have[i] = part_bytes(task->daemon, task->folder, file);
         }
         rc = rc == ERR_NOT_FOUND ? 0 : rc;
+        more += file->bytes - task->have[i];
     }
-    return rc;
+    return rc < 0 ? rc : check_quota(task->daemon, db, task->request.uid, more, err);
 }
 
 static int check_space(const struct daemon *daemon, size_t size, struct err *err)
@@ -284,13 +309,6 @@ static int write_manifest(struct upload_commit_task *task, struct err *err)
     return file_atomic_commit(&file, err);
 }
 
-static int take_number(void *context, const struct db_row *row, struct err *err)
-{
-    (void)err;
-    *(int64_t *)context = db_int(row, 0);
-    return 0;
-}
-
 static int by_id(const void *a, const void *b)
 {
     return strcmp((*(const struct upload_file *const *)a)->id,
@@ -358,6 +376,7 @@ static int run_commit(struct store_task *base, struct db *db, struct err *err)
     rc = rc < 0 ? rc : write_manifest(task, err);
     rc = rc < 0 ? rc : hold_files(list, task->id, db, err);
     rc = rc < 0 ? rc : put_version(task, db, err);
+    rc = rc < 0 ? rc : check_quota(task->daemon, db, task->uid, 0, err);
     if (rc >= 0) {
         blob_pack_release(task->daemon->packs, task->folder);
         unlinkat(task->daemon->uploads_fd, task->folder, AT_REMOVEDIR);

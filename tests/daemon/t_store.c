@@ -140,7 +140,7 @@ static const struct bad_begin bad_begins[] = {
     {"a", "auto", "[]", ERR_INVALID},
     {"a", "auto", "{}", ERR_INVALID},
     {"a", "idxx", "[{\"path\": \"a-ubyte\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_UNKNOWN},
-    {"a", "auto", "[{\"path\": \"a.txt\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
+    {"a", "auto", "[{\"path\": \"a.exe\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
     {"a", "auto", "[{\"path\": \"../a.png\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
     {"a", "auto", "[{\"path\": \"/a.png\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
     {"a", "auto", "[{\"path\": \"x/./a.png\", \"bytes\": 1, \"id\": \"" ID "\"}]", ERR_INVALID},
@@ -333,6 +333,26 @@ START_TEST(garbage_frames)
 }
 END_TEST
 
+/* A user's bytes are bounded; the same bytes count once, and what is removed counts no more. */
+START_TEST(quota)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_arg(&f, "--quota-bytes=50000");
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "a", 10, 3000, 1), 10);
+    ck_assert_int_eq(fixture_put(&f, "b", 10, 3000, 1), 0);
+    ck_assert_int_eq(fixture_put(&f, "c", 10, 3001, 2), -1);
+    ck_assert_int_eq(f.err.code, ERR_LIMIT);
+    ck_assert_ptr_nonnull(strstr(f.err.text, "quota_bytes"));
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "a"));
+    ck_assert_int_eq(fixture_put(&f, "c", 10, 3001, 2), -1);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "b"));
+    ck_assert_int_eq(fixture_put(&f, "c", 10, 3001, 2), 10);
+    fixture_fini(&f);
+}
+END_TEST
+
 /* Other files under the name are its next version; the same files again are not. */
 START_TEST(versions)
 {
@@ -373,6 +393,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, deduplication);
     tcase_add_test(tcase, resumed_after_kill);
     tcase_add_test(tcase, versions);
+    tcase_add_test(tcase, quota);
     tcase_add_test(tcase, credit);
     tcase_add_test(tcase, refused_lists);
     tcase_add_test(tcase, wrong_bytes);
