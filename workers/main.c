@@ -132,8 +132,8 @@ int main(int argc, char **argv)
     if (rc == 0) {
         rc = argc > 1 ? print(&arguments, &err) : child(&arena, &err);
     }
-    if (rc < 0) {
-        log_err(&log, LOG_LEVEL_ERROR, "worker ends", &err);
+    if (rc < 0) { /* the daemon knows how the trainer ended, and says so if it was no job's end */
+        log_err(&log, rc == ERR_GONE ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "worker ends", &err);
     }
     arena_fini(&arena);
     return rc < 0 ? err_find(rc)->exit_status : 0;

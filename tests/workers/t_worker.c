@@ -185,14 +185,27 @@ START_TEST(many_chunks_are_small_tokens)
 }
 END_TEST
 
+/* At a job's end the trainer may be gone before the daemon's stop arrives: no error, but said. */
 START_TEST(trainer_is_gone)
 {
     struct stage stage;
+    char said[4096] = "";
+    int log[2];
+    ck_assert_int_eq(pipe(log), 0);
+    const int own = dup(STDERR_FILENO);
+    ck_assert_int_ge(dup2(log[1], STDERR_FILENO), 0);
     setup(&stage);
+    (void)dup2(own, STDERR_FILENO);
+    (void)close(own);
+    (void)close(log[1]);
     start_run(&stage, "slab", "{}");
     sock_close(stage.play.router);
     stage.play.router = NULL;
     ck_assert_int_eq(play_wait(&stage.worker), 1);
+    ck_assert_int_ge(read(log[0], said, sizeof(said) - 1), 0);
+    ck_assert_msg(strstr(said, "worker ends") != NULL, "%s", said);
+    ck_assert_msg(strstr(said, "\"level\":\"error\"") == NULL, "%s", said);
+    (void)close(log[0]);
     teardown(&stage);
 }
 END_TEST
