@@ -194,11 +194,12 @@ static int check_words(const struct cli *cli, struct err *err)
     if (cli->n_words >= row->n_min && cli->n_words <= row->n_max) {
         return 0;
     }
+    const char *gap = row->arguments[0] != '\0' ? " " : "";
     if (cli->n_words > row->n_max) {
-        return err_set(err, ERR_USAGE, "one argument too many: '%s'; usage: millrace %s %s",
-                       cli->words[row->n_max], row->name, row->arguments);
+        return err_set(err, ERR_USAGE, "one argument too many: '%s'; usage: millrace %s%s%s",
+                       cli->words[row->n_max], row->name, gap, row->arguments);
     }
-    return err_set(err, ERR_USAGE, "usage: millrace %s %s", row->name, row->arguments);
+    return err_set(err, ERR_USAGE, "usage: millrace %s%s%s", row->name, gap, row->arguments);
 }
 
 /* ---- what commands use
@@ -287,7 +288,7 @@ static void complain(const struct cli *cli, const struct err *err)
 {
     struct buf text = {0};
     bool in_file = cli->job_file.name != NULL && (err->line > 0 || cli->job_file.doc == NULL ||
-                                                  job_file_line(&cli->job_file, err->path) > 0);
+                                                  job_file_holds(&cli->job_file, err->path));
     int line = !in_file               ? 0
                : err->path[0] != '\0' ? job_file_line(&cli->job_file, err->path)
                                       : err->line;

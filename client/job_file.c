@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "client/yaml.h"
+#include "proto/job.h"
 
 static bool is_json(const char *name, const char *text)
 {
@@ -128,6 +129,18 @@ int job_file_line(const struct job_file *file, const char *path)
         part[n] = '\0';
     }
     return 0;
+}
+
+bool job_file_holds(const struct job_file *file, const char *path)
+{
+    char part[64];
+    size_t n = strcspn(path, ".[");
+    if (n >= sizeof(part)) {
+        return false;
+    }
+    memcpy(part, path, n);
+    part[n] = '\0';
+    return job_file_line(file, path) > 0 || opt_find(job_options, part) != NULL;
 }
 
 static void show_line(const struct job_file *file, int line, struct buf *out)

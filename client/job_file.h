@@ -26,6 +26,8 @@ int job_file_set(struct job_file *file, const char *path, const char *value, str
 /* The line of the deepest part of `path` that the document has, 0 if none: "model[2].Dense.unitz"
  * is the line of the Dense. */
 int job_file_line(const struct job_file *file, const char *path);
+/* Whether the path leads into the job, though nothing may stand there. */
+bool job_file_holds(const struct job_file *file, const char *path);
 /* "digits.yaml:14: model[2].Dense.unit: text", then the line itself with its number. bold, plain:
  * terminal codes or "". */
 void job_file_complain(const struct job_file *file, const struct err *err, const char *bold,

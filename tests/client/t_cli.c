@@ -37,6 +37,7 @@ static const struct {
     {{"dataset", "pt"}, 2, "the nearest is 'dataset put'"},
     {{"run"}, 2, "usage: millrace run FILE"},
     {{"run", "a", "b"}, 2, "one argument too many: 'b'"},
+    {{"list", "a"}, 2, "usage: millrace list\n"},
     {{"list", "--jsn"}, 2, "no option --jsn; the nearest is --json"},
     {{"list", "-x"}, 2, "no option --x"},
     {{"list", "--socket"}, 2, "--socket needs a value"},

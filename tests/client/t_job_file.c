@@ -82,6 +82,9 @@ START_TEST(shows_the_line)
     job_file_complain(&file, &err, "", "", &out);
     ck_assert_str_eq(out.data, "digits.yaml:99: bad\n");
     buf_fini(&out);
+    ck_assert(job_file_holds(&file, "model[1].Dense.unitz"));
+    ck_assert(job_file_holds(&file, "resources.threads")); /* not in the file, but its matter */
+    ck_assert(!job_file_holds(&file, "cats/12.jpg") && !job_file_holds(&file, ""));
 }
 END_TEST
 
