@@ -118,14 +118,16 @@ void bar_line(const struct doc *progress, const struct term *term, int width, st
     struct parts parts = {.gap = narrow ? 1 : 2};
     char text[PART_TEXT];
     char number[SHOW_TEXT];
-    int64_t step = doc_int(progress, "step", 0);
-    int64_t steps = doc_int(progress, "steps", 0);
+    bool validates = doc_int(progress, "validation_step", 0) > 0;
+    const char *what = !validates ? "" : narrow ? "val " : "validation ";
+    int64_t step = doc_int(progress, validates ? "validation_step" : "step", 0);
+    int64_t steps = doc_int(progress, validates ? "validation_steps" : "steps", 0);
     double share = steps > 0 ? (double)step / (double)steps : 0;
     (void)snprintf(text, sizeof(text), "epoch %lld/%lld",
                    (long long)doc_int(progress, "epoch", 0) + 1,
                    (long long)doc_int(progress, "epochs", 0));
     add(&parts, 0, "", text);
-    (void)snprintf(text, sizeof(text), "%lld/%lld", (long long)step, (long long)steps);
+    (void)snprintf(text, sizeof(text), "%s%lld/%lld", what, (long long)step, (long long)steps);
     add(&parts, 1, "", text);
     add_metrics(&parts, doc_get(progress, "metrics"), narrow, term);
     double rate = doc_float(progress, "samples_per_second", 0);

@@ -48,9 +48,7 @@ static void stay(struct watch *watch, const char *on, const char *format, const 
 static void on_progress(struct watch *watch, const struct doc *data)
 {
     watch->epochs = doc_int(data, "epochs", watch->epochs);
-    if (watch->epoch_us == 0) {
-        watch->epoch_us = clock_us();
-    }
+    watch->epoch_us = clock_us() - (int64_t)(1e6 * doc_float(data, "epoch_seconds", 0));
     if (line_due(&watch->line) && !watch->cli->options.quiet && !watch->cli->options.json) {
         struct buf out = {0};
         bar_line(data, &watch->cli->term, term_width() - 1, &out);

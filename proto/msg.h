@@ -164,7 +164,9 @@ struct msg_child_result { /* checker: plan (the daemon puts the trainer's keys o
 struct msg_child_progress {
     int64_t epoch, epochs, step, steps; /* step within the epoch, 1-based count of finished steps */
     int64_t global_step;
-    const struct doc *metrics; /* {"loss": 0.1, "accuracy": 0.97} running means of the epoch */
+    int64_t validation_step, validation_steps; /* the same of the epoch's validation; step 0 while training */
+    double epoch_seconds;                      /* since the epoch began */
+    const struct doc *metrics; /* {"loss": 0.1, "accuracy": 0.97} running means of the epoch; validation's: val_loss */
     double samples_per_second;
     double wait_share; /* of the fit loop's time since the last message */
     int64_t queue;     /* batches ready */

@@ -19,6 +19,7 @@ void fit_init(struct fit *fit, const struct state *state)
     }
     fit->state.history = fit->history;
     fit->shown_us = clock_us();
+    fit->epoch_us = fit->shown_us;
 }
 
 void fit_fini(struct fit *fit)
@@ -90,6 +91,9 @@ static int end_epoch(struct fit *fit, struct err *err)
     fit->state.epoch++;
     fit->state.step = 0;
     fit_show_epoch(fit, row);
+    fit->epoch_us = clock_us();
+    fit->validation_step = 0;
+    fit->shown_validation = 0;
     fit->metrics = NULL;
     fit->state.metrics = NULL;
     model_reset_metrics(fit->model);
@@ -176,6 +180,8 @@ static int test(struct fit *fit, const struct feeder_batch *batch, struct err *e
 {
     const void *inputs[SLAB_FIELDS_MAX];
     const void *label = find_inputs(fit, batch, inputs);
+    fit->validation_step++;
+    fit->rows += batch->rows;
     if (batch->rows == 0) {
         return 0;
     }
@@ -189,6 +195,7 @@ static int after_step(struct fit *fit, const struct feed_position *at, struct er
         return fit->state.step >= fit->plan->stream[FEED_TRAIN].steps ? end_training(fit, err)
                                                                       : save_if_due(fit, err);
     }
+    fit_show_progress(fit, fit->state.step, FIT_SHOW_SELDOM);
     if (at->step + 1 < fit->plan->stream[FEED_VALIDATION].steps) {
         return checkpoint_poll(fit->checkpoint, err);
     }

@@ -31,6 +31,8 @@ struct fit {
     const char *due;     /* why a checkpoint is due, or NULL */
     int64_t shown_us, shown_rows, shown_wait_us, shown_step; /* at the last progress message */
     int64_t rows, steps_done;
+    int64_t validation_step, shown_validation; /* finished steps of the epoch's validation */
+    int64_t epoch_us;                          /* when the epoch began */
     double step_us; /* recent mean, waiting included */
 };
 

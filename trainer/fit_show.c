@@ -8,8 +8,9 @@ static struct doc *metrics_now(struct fit *fit)
     struct doc *map = doc_new(&fit->scratch);
     doc_set_map(map);
     for (int i = 0; i < model_n_metrics(fit->model); i++) {
-        doc_put_float(map, &fit->scratch, model_metric_name(fit->model, i),
-                      model_metric_value(fit->model, i));
+        const char *name = model_metric_name(fit->model, i);
+        name = fit->validation_step > 0 ? arena_printf(&fit->scratch, "val_%s", name) : name;
+        doc_put_float(map, &fit->scratch, name, model_metric_value(fit->model, i));
     }
     return map;
 }
@@ -26,9 +27,10 @@ static struct doc *stages_now(struct fit *fit, const struct feeder_stats *stats)
 
 static bool is_due(const struct fit *fit, enum fit_show when, int64_t window_us)
 {
-    bool news = fit->steps_done != fit->shown_step;
+    bool news = fit->steps_done != fit->shown_step || fit->validation_step != fit->shown_validation;
+    bool first = fit->steps_done == 1 && fit->shown_step == 0;
     return when == FIT_SHOW_ALIVE ||
-           (news && (fit->steps_done == 1 || when == FIT_SHOW_AT_ONCE || window_us >= show_us));
+           (news && (first || when == FIT_SHOW_AT_ONCE || window_us >= show_us));
 }
 
 void fit_show_progress(struct fit *fit, int64_t step, enum fit_show when)
@@ -41,8 +43,10 @@ void fit_show_progress(struct fit *fit, int64_t step, enum fit_show when)
     struct feeder_stats stats;
     feeder_stats(fit->feeder, &stats);
     int64_t steps = fit->steps_done - fit->shown_step;
-    double mean = (double)window / (double)(steps > 0 ? steps : 1);
-    fit->step_us = fit->step_us > 0 ? fit->step_us + (mean - fit->step_us) / 4 : mean;
+    if (fit->validation_step == 0) {
+        double mean = (double)window / (double)(steps > 0 ? steps : 1);
+        fit->step_us = fit->step_us > 0 ? fit->step_us + (mean - fit->step_us) / 4 : mean;
+    }
     int64_t left = fit->plan->epochs * fit->plan->stream[FEED_TRAIN].steps - fit->state.global_step;
     arena_reset(&fit->scratch);
     struct doc *counters = doc_new(&fit->scratch);
@@ -53,6 +57,9 @@ void fit_show_progress(struct fit *fit, int64_t step, enum fit_show when)
         .step = step,
         .steps = fit->plan->stream[FEED_TRAIN].steps,
         .global_step = fit->state.global_step,
+        .validation_step = fit->validation_step,
+        .validation_steps = fit->plan->stream[FEED_VALIDATION].steps,
+        .epoch_seconds = (double)(now - fit->epoch_us) / 1e6,
         .metrics = metrics_now(fit),
         .samples_per_second =
             window > 0 ? (double)(fit->rows - fit->shown_rows) * 1e6 / (double)window : 0,
@@ -72,6 +79,7 @@ void fit_show_progress(struct fit *fit, int64_t step, enum fit_show when)
         fit->shown_rows = fit->rows;
         fit->shown_wait_us = stats.wait_us;
         fit->shown_step = fit->steps_done;
+        fit->shown_validation = fit->validation_step;
     }
 }
 

@@ -21,7 +21,8 @@ function number(x, digits) {
 
 function line(p) {
   const metrics = Object.entries(p.metrics || {}).map(([k, v]) => k + ' ' + number(v, 4)).join(', ');
-  return `epoch ${p.epoch + 1} of ${p.epochs}, step ${p.step} of ${p.steps}; ${metrics}; ` +
+  const step = p.validation_step ? `validation step ${p.validation_step} of ${p.validation_steps}` : `step ${p.step} of ${p.steps}`;
+  return `epoch ${p.epoch + 1} of ${p.epochs}, ${step}; ${metrics}; ` +
     `${number(p.samples_per_second, 0)} samples/s, waits ${number(100 * (p.wait_share || 0), 1)} %, ` +
     `${p.workers} workers, ${p.queue} of ${p.prefetch} batches ready, ${number(p.eta_seconds, 0)} s to go` +
     (p.choice ? `; ${p.choice}` : '');

@@ -249,6 +249,51 @@ START_TEST(prints_events_as_json)
 }
 END_TEST
 
+/* A validation is as long as the training here, and not silent; time counts from the epoch's begin.
+ */
+START_TEST(tells_of_validation)
+{
+    struct live_result r;
+    struct arena arena;
+    char slow[TEST_PATH];
+    int n_validation = 0;
+    double seconds = 0;
+    NEED_TRAINER();
+    arena_init(&arena);
+    live_text(&live, "slow.yaml",
+              "name: slow\n"
+              "data: {train: {dataset: two, split: train}, validation: {dataset: two, split: "
+              "train}}\n"
+              "pipeline: [{map: [{Rescaling: {scale: 0.004}}, {Sleep: {microseconds: 30000}}]}, "
+              "{batch: {batch_size: 4}}]\n"
+              "model: [{Flatten: {}}, {Dense: {units: 2, activation: softmax}}]\n"
+              "compile: {optimizer: SGD, loss: SparseCategoricalCrossentropy}\n"
+              "fit: {epochs: 1, seed: 1}\n"
+              "resources: {workers: 1}\n",
+              slow);
+    live_run(&live, &r, "run", slow, "--json", NULL);
+    ck_assert_msg(r.status == 0, "%s", r.err.data);
+    for (char *line = r.out.data; *line != '\0';) {
+        size_t n = strcspn(line, "\n");
+        struct doc *event = NULL;
+        ck_assert_int_eq(doc_read_json(line, n, NULL, &arena, &event, NULL), 0);
+        const struct doc *data = doc_get(event, "data");
+        if (strcmp(doc_str(event, "kind", ""), "progress") == 0 &&
+            doc_int(data, "validation_step", 0) > 0) {
+            ck_assert_int_eq(doc_int(data, "validation_steps", 0), SAMPLES / 4);
+            ck_assert_ptr_nonnull(doc_get(doc_get(data, "metrics"), "val_loss"));
+            seconds = doc_float(data, "epoch_seconds", 0);
+            n_validation++;
+        }
+        line += n + (line[n] == '\n');
+    }
+    ck_assert_int_ge(n_validation, 1);
+    ck_assert_double_gt(seconds, 0.03 * SAMPLES);
+    live_free(&r);
+    arena_fini(&arena);
+}
+END_TEST
+
 START_TEST(submits_once)
 {
     struct live_result r;
@@ -313,6 +358,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, pauses_and_goes_on);
     tcase_add_test(tcase, cancelled_is_a_status);
     tcase_add_test(tcase, prints_events_as_json);
+    tcase_add_test(tcase, tells_of_validation);
     tcase_add_test(tcase, submits_once);
     tcase_add_test(tcase, shows_and_logs);
     suite_add_tcase(suite, tcase);

@@ -155,6 +155,28 @@ START_TEST(shows_all_when_wide)
 }
 END_TEST
 
+START_TEST(shows_validation)
+{
+    struct arena arena;
+    struct buf out = {0};
+    arena_init(&arena);
+    struct doc *progress = progress_doc(&arena);
+    doc_put_int(progress, &arena, "validation_steps", 32);
+    doc_put_int(progress, &arena, "validation_step", 12);
+    bar_line(progress, &plain_term, 160, &out);
+    ck_assert_msg(strstr(out.data, " validation 12/32") != NULL, "%s", out.data);
+    buf_clear(&out);
+    bar_line(progress, &plain_term, 79, &out);
+    ck_assert_msg(strstr(out.data, " val 12/32") != NULL, "%s", out.data);
+    doc_put_int(progress, &arena, "validation_step", 0);
+    buf_clear(&out);
+    bar_line(progress, &plain_term, 79, &out);
+    ck_assert_msg(strstr(out.data, " 124/157") != NULL, "%s", out.data);
+    buf_fini(&out);
+    arena_fini(&arena);
+}
+END_TEST
+
 /* What comes from a daemon of another day may lack anything. */
 START_TEST(bears_strange_progress)
 {
@@ -224,6 +246,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, aligns_tables);
     tcase_add_test(tcase, fits_every_width);
     tcase_add_test(tcase, shows_all_when_wide);
+    tcase_add_test(tcase, shows_validation);
     tcase_add_test(tcase, bears_strange_progress);
     tcase_add_test(tcase, keeps_a_line_an_epoch);
     tcase_add_test(tcase, draws_pictures);
