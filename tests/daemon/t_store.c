@@ -288,6 +288,38 @@ START_TEST(full_disk)
 }
 END_TEST
 
+/* The same with files that go into a pack. */
+START_TEST(full_disk_under_a_pack)
+{
+    enum { N = 150, BYTES = 20000 };
+    struct fixture f;
+    int n_have = 0;
+    fixture_init(&f);
+    if (!fixture_small_disk(&f, "6m")) {
+        test_skip("a small file system needs root");
+        fixture_fini(&f);
+        return;
+    }
+    fixture_arg(&f, "--reserve-bytes=500000");
+    fixture_start(&f);
+    fixture_fill(&f, 3 * MIB);
+    ck_assert_int_eq(fixture_put(&f, "many", N, BYTES, 1), -1);
+    ck_assert_int_eq(f.err.code, ERR_NO_SPACE);
+    const struct doc *have = doc_get(begin(&f, "many", N, BYTES, 1), "have");
+    for (size_t i = 0; i < N; i++) {
+        ck_assert(doc_at(have, i)->i == 0 || doc_at(have, i)->i == BYTES);
+        n_have += doc_at(have, i)->i == BYTES;
+    }
+    ck_assert_int_gt(n_have, 0);
+    ck_assert_int_lt(n_have, N);
+    fixture_fill(&f, 0);
+    ck_assert_int_eq(fixture_put(&f, "many", N, BYTES, 1), N - n_have);
+    ck_assert_int_eq((int)doc_get(fixture_named(&f, MSG_DATASET_VERIFY, "many"), "damaged")->n, 0);
+    ck_assert_int_eq(fixture_end(&f, SIGTERM), 0);
+    fixture_fini(&f);
+}
+END_TEST
+
 static bool saw_garbage(void *arg)
 {
     const struct msg_none none = {.unused = 0};
@@ -399,6 +431,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, wrong_bytes);
     tcase_add_test(tcase, damage_is_found);
     tcase_add_test(tcase, full_disk);
+    tcase_add_test(tcase, full_disk_under_a_pack);
     tcase_add_test(tcase, garbage_frames);
     suite_add_tcase(suite, tcase);
     return suite;
