@@ -51,6 +51,7 @@ static int compile_stream(struct pipeline *p, int which, const struct pipeline_s
         .seed = (uint64_t)job->fit.seed,
         .epochs = job->fit.epochs > 0 ? job->fit.epochs : 1,
         .steps_per_epoch = which == PIPELINE_TRAIN ? job->fit.steps_per_epoch : 0,
+        .like = which == PIPELINE_VALIDATION ? &p->streams[PIPELINE_TRAIN].spec : NULL,
     };
     struct pool *pool = &p->pools[which];
     pool_init(pool, store, arena);
@@ -72,6 +73,7 @@ static int compile_predict(struct pipeline *p, struct arena *arena, struct err *
             p->job->validation_pipeline != NULL ? p->job->validation_pipeline : p->job->pipeline,
         .path = p->job->validation_pipeline != NULL ? "validation_pipeline" : "pipeline",
         .is_ops_only = true,
+        .like = &p->streams[PIPELINE_TRAIN].spec,
         .seed = (uint64_t)p->job->fit.seed,
         .epochs = 1,
     };

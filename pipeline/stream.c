@@ -48,8 +48,8 @@ static uint32_t default_fields(const struct element_spec *spec)
     return images != 0 ? images : numbers;
 }
 
-static int named_fields(const struct element_spec *spec, const struct stage_map *map,
-                        uint32_t *ret, struct err *err)
+static int named_fields(const struct element_spec *spec, const struct stage_map *map, uint32_t *ret,
+                        struct err *err)
 {
     *ret = default_fields(spec);
     return map->fields.n == 0 ? 0 : derive_fields(spec, &map->fields, ret, err);
@@ -215,6 +215,10 @@ static int make_chain(struct compile *c, struct stream *s, int field)
     if (r < 0) {
         return r;
     }
+    const struct element_spec *like = c->want->like;
+    chain->is_to_floats = !s->is_inner && like != NULL && field < like->n &&
+                          out.spec.dtype == DTYPE_U8 && like->fields[field].spec.dtype == DTYPE_F32;
+    out.spec.dtype = chain->is_to_floats ? DTYPE_F32 : out.spec.dtype;
     element_add(&s->spec, &out);
     fuse_nodes(chain, c->arena);
     if (s->is_inner) {
@@ -234,8 +238,7 @@ static void find_fixed(struct stream *s)
         s->is_fixed = s->is_fixed && (s->ops[i].op.flags & OP_RANDOM) == 0;
     }
     for (int i = 0; i < s->n_orders; i++) {
-        s->is_reordered =
-            s->is_reordered || (s->orders[i].stage.desc->flags & STAGE_REORDERS) != 0;
+        s->is_reordered = s->is_reordered || (s->orders[i].stage.desc->flags & STAGE_REORDERS) != 0;
     }
 }
 
@@ -359,8 +362,7 @@ static int add_stage(struct compile *c, const struct doc *doc, const char **ret_
         return r;
     }
     *ret_name = stage.desc->name;
-    c->ignores_errors =
-        c->ignores_errors || (stage.desc->flags & STAGE_IGNORES_ERRORS) != 0;
+    c->ignores_errors = c->ignores_errors || (stage.desc->flags & STAGE_IGNORES_ERRORS) != 0;
     switch (stage.desc->kind) {
     case STAGE_MAP: {
         const struct doc *value = doc_get(doc, "map");

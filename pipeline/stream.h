@@ -51,6 +51,7 @@ struct stream_chain {
     struct stream_node *nodes;
     int n_nodes;
     struct op_scratch made; /* of stream_get */
+    bool is_to_floats;      /* what comes out is turned into float32 */
     size_t row_bytes;       /* 0 = depends on the sample */
 };
 
@@ -62,6 +63,8 @@ struct stream_want {
     bool is_inner;            /* stands inside another one: no batches of the trainer's */
     uint64_t seed;
     int64_t epochs, steps_per_epoch;
+    /* Or NULL: fields become float32 where these are, as random ops left out would have made them. */
+    const struct element_spec *like;
 };
 
 /* Scratch of whoever runs samples. */

@@ -124,7 +124,7 @@ static int place_of(struct stream_chain *chain, int i, const struct tensor *in,
 {
     const bool is_last = i + 1 == chain->n_nodes;
     size_t bytes = 0;
-    if (is_last && row != NULL) {
+    if (is_last && row != NULL && !chain->is_to_floats) {
         *ret = row;
         return 0;
     }
@@ -154,7 +154,11 @@ int stream_apply_field(struct stream *stream, struct stream_chain *chain, const 
         }
         in = out;
     }
-    if (r == 0 && chain->n_nodes == 0 && row != NULL) {
+    if (r == 0 && chain->is_to_floats && row != NULL) {
+        op_to_floats(&in, (int64_t)(chain->row_bytes / sizeof(float)), row);
+        in.dtype = DTYPE_F32;
+        in.data = row;
+    } else if (r == 0 && chain->n_nodes == 0 && row != NULL) {
         memcpy(row, x->data, chain->row_bytes);
         in.data = row;
     }

@@ -90,6 +90,25 @@ START_TEST(test_validation_stream)
 }
 END_TEST
 
+/* A random op that makes floats is left out of validation; its element type stays. */
+START_TEST(test_validation_without_random_op)
+{
+    unsigned char *slab;
+    int r = fixture_compile(&f, "{" DATA2 ", \"pipeline\": [{\"map\": [{\"RandomRotation\": "
+                                "{\"factor\": 0.1}}]}, {\"batch\": 16}]}");
+    ck_assert_msg(r == 0, "%s: %s", f.err.path, f.err.text);
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_VALIDATION, 0, 1, 5, &slab, NULL), 0);
+    for (int row = 0; row < 15; row++) {
+        const float *x =
+            (const float *)(void *)(slab + fixture_field(&f, PIPELINE_VALIDATION, "x")->offset) +
+            row * H * W;
+        for (int k = 0; k < H * W; k++) {
+            ck_assert(x[k] == (float)(((16 + row) * 7 + k) & 255));
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_identity)
 {
     static const char *const jobs[] = {
@@ -286,6 +305,7 @@ static Suite *make_suite(void)
     tcase_add_test(c, test_demo);
     tcase_add_test(c, test_any_chunking);
     tcase_add_test(c, test_validation_stream);
+    tcase_add_test(c, test_validation_without_random_op);
     tcase_add_test(c, test_identity);
     tcase_add_test(c, test_skipped_rows);
     tcase_add_test(c, test_batch_scope);
