@@ -241,10 +241,19 @@ BENCHES = {f.__name__[6:]: f for f in (bench_start, bench_memory, bench_lenet, b
 
 
 def kernels(build):
-    """The kernels' own benchmark prints its rows itself."""
+    """The program that times each kernel, in the rows of the others: GFLOP/s, or microseconds where nothing is multiplied."""
     program = pathlib.Path(build) / "tests" / "kernel" / "kbench"
-    if program.exists():
-        subprocess.run([program], check=False)
+    if not program.exists():
+        return
+    with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            done = json.loads(line)
+            if "unit" in done:
+                row("kernels", f"{done['row']}, {done['backend']}", done["unit"], done["ours"])
+                continue
+            name = ", ".join(part for part in (done["row"], done["pass"], done["backend"], done["impl"]) if part)
+            has_flops = done["gflops"] >= 10
+            row("kernels", name, "GFLOP/s" if has_flops else "us", done["gflops" if has_flops else "us"], less=not has_flops)
 
 
 def main():
