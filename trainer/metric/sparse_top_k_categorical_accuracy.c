@@ -18,12 +18,16 @@ static double row(const void *opaque, const struct metric_batch *batch, size_t r
 {
     const struct sparse_top_k_categorical_accuracy *o = opaque;
     const float *p = batch->y_pred + r * batch->cols;
-    size_t label = (size_t)batch->y_true[r];
+    const float y = batch->y_true[r];
+    if (!(y >= 0 && y < (float)batch->cols)) {
+        return 0.0; /* no class of the output */
+    }
+    const size_t label = (size_t)y;
     int64_t above = 0;
-    for (size_t c = 0; label < batch->cols && c < batch->cols; c++) {
+    for (size_t c = 0; c < batch->cols; c++) {
         above += p[c] > p[label] ? 1 : 0;
     }
-    return label < batch->cols && above < o->k ? 1.0 : 0.0;
+    return above < o->k ? 1.0 : 0.0;
 }
 
 const struct metric_desc metric_sparse_top_k_categorical_accuracy = {
