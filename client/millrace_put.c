@@ -134,6 +134,8 @@ static int collect(struct upload *up, int64_t limit, struct err *err)
             }
         } else if (rc >= 0 && answer.result != NULL) {
             take_answer(up);
+            /* Answers may come faster than anything else is looked at. */
+            rc = millrace_woken(up->m) ? err_set(err, ERR_INTERRUPTED, "interrupted") : 0;
         }
     }
     arena_fini(&arena);
