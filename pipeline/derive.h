@@ -103,6 +103,11 @@ struct derive_select {
 };
 int derive_select(struct derive *derive, const struct derive_select *how, struct source *ret,
                   struct err *err);
+/* By a formula, the option `predicate`, that holds (key 1) or not (0). */
+int derive_predicate(struct derive *derive, const char *predicate,
+                     int64_t (*select)(const struct derive_select *how, const int64_t *keys,
+                                       const uint32_t *places, int64_t n, uint32_t *list),
+                     bool is_ordered, struct source *ret, struct err *err);
 /* A formula over the fields that gives one number an element; row: the option that holds it. */
 struct derive_expr {
     struct expr *expr;

@@ -200,3 +200,27 @@ int derive_expr_run(struct derive_expr *k, const struct element *element, double
     }
     return r;
 }
+
+static int key_of_predicate(const struct derive_select *how, const struct element_spec *spec,
+                            const struct element *element, int64_t *ret, struct err *err)
+{
+    double value = 0;
+    (void)spec;
+    int r = derive_expr_run(how->context, element, &value, err);
+    *ret = value < 0 || value > 0;
+    return r;
+}
+
+int derive_predicate(struct derive *derive, const char *predicate,
+                     int64_t (*select)(const struct derive_select *how, const int64_t *keys,
+                                       const uint32_t *places, int64_t n, uint32_t *list),
+                     bool is_ordered, struct source *ret, struct err *err)
+{
+    struct derive_expr *expr = ARENA_NEW(derive->pool->arena, struct derive_expr);
+    const struct derive_select how = {
+        .key = key_of_predicate, .select = select, .context = expr, .is_ordered = is_ordered};
+    int r = derive_select_expr(derive, predicate, "predicate", expr, err);
+    r = r < 0 ? r : derive_select(derive, &how, ret, err);
+    op_scratch_fini(&expr->scratch);
+    return r;
+}

@@ -14,16 +14,6 @@ static const struct opt options[] = {
     OPT_END_ROW,
 };
 
-static int key(const struct derive_select *how, const struct element_spec *spec,
-               const struct element *element, int64_t *ret, struct err *err)
-{
-    double value = 0;
-    (void)spec;
-    int r = derive_expr_run(how->context, element, &value, err);
-    *ret = value < 0 || value > 0;
-    return r;
-}
-
 static int64_t choose(const struct derive_select *how, const int64_t *keys, const uint32_t *places,
                       int64_t n, uint32_t *list)
 {
@@ -39,13 +29,7 @@ static int derive(const struct stage *stage, struct derive *derive, struct sourc
                   struct err *err)
 {
     const struct take_while *k = stage->ctx;
-    struct derive_expr *expr = ARENA_NEW(derive->pool->arena, struct derive_expr);
-    const struct derive_select how = {
-        .key = key, .select = choose, .context = expr, .is_ordered = true};
-    int r = derive_select_expr(derive, k->predicate, "predicate", expr, err);
-    r = r < 0 ? r : derive_select(derive, &how, ret, err);
-    op_scratch_fini(&expr->scratch);
-    return r;
+    return derive_predicate(derive, k->predicate, choose, true, ret, err);
 }
 
 const struct stage_desc stage_take_while = {
