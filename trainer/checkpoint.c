@@ -90,6 +90,7 @@ static void *run_writer(void *arg)
             checkpoint->err = err;
         } else {
             checkpoint->n_saved++;
+            checkpoint->durable_step = checkpoint->state.global_step;
         }
         checkpoint->cost_us = clock_us() - checkpoint->saved_us;
         checkpoint->busy = false;
@@ -142,6 +143,7 @@ int checkpoint_start(struct checkpoint *checkpoint, const struct model *model,
                                       .keep = keep > 0 ? keep : 1,
                                       .share = share,
                                       .last_step = -1,
+                                      .durable_step = -1,
                                       .saved_us = clock_us()};
     checkpoint->config = doc_new(arena);
     model_config(model, checkpoint->config, arena);
@@ -213,6 +215,14 @@ bool checkpoint_affordable(struct checkpoint *checkpoint, int64_t now_us)
         !checkpoint->busy && (double)(now_us - checkpoint->saved_us) * checkpoint->share >= spent;
     pthread_mutex_unlock(&checkpoint->lock);
     return affordable;
+}
+
+int64_t checkpoint_durable_step(struct checkpoint *checkpoint)
+{
+    pthread_mutex_lock(&checkpoint->lock);
+    int64_t step = checkpoint->durable_step;
+    pthread_mutex_unlock(&checkpoint->lock);
+    return step;
 }
 
 static int take_error(struct checkpoint *checkpoint, struct err *err)

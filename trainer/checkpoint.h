@@ -49,6 +49,7 @@ struct checkpoint {
     int64_t saved_us;  /* when the last save began */
     int64_t last_step; /* global step of the last save begun, -1 */
     int64_t n_saved;
+    int64_t durable_step; /* global step of the newest file of this run, -1; under lock */
 };
 
 int checkpoint_start(struct checkpoint *checkpoint, const struct model *model,
@@ -61,6 +62,8 @@ int checkpoint_save(struct checkpoint *checkpoint, const struct state *state, co
 bool checkpoint_busy(struct checkpoint *checkpoint);
 /* True when the last save is long enough ago that one more keeps within the share. */
 bool checkpoint_affordable(struct checkpoint *checkpoint, int64_t now_us);
+/* Global step of the newest file that this run has written, -1 without one. */
+int64_t checkpoint_durable_step(struct checkpoint *checkpoint);
 /* 0, or the error of a failed save (once). */
 int checkpoint_poll(struct checkpoint *checkpoint, struct err *err);
 /* Waits until everything is written. */

@@ -20,6 +20,8 @@ void fit_init(struct fit *fit, const struct state *state)
     fit->state.history = fit->history;
     fit->shown_us = clock_us();
     fit->epoch_us = fit->shown_us;
+    fit->begun_step = fit->kept_step = state->global_step;
+    fit->write_steps = fit->job->fit.checkpoint.every_steps / 4; /* until the first is written */
 }
 
 void fit_fini(struct fit *fit)
@@ -46,29 +48,63 @@ static int save(struct fit *fit, const char *reason, bool final, struct err *err
     state.bad = bad;
     state.finished = final;
     fit->due = NULL;
+    fit->begun_step = state.global_step;
     return checkpoint_save(fit->checkpoint, &state, reason, final, err);
+}
+
+/* Has a save come to the disk since the last look? How many steps it took says when the next one
+ * has to begin. */
+static void look_at_disk(struct fit *fit)
+{
+    int64_t kept = checkpoint_durable_step(fit->checkpoint);
+    if (kept > fit->kept_step) {
+        fit->kept_step = kept;
+        fit->write_steps = fit->state.global_step - kept + 1;
+    }
+    const int64_t most = fit->job->fit.checkpoint.every_steps / 2;
+    fit->write_steps = fit->write_steps < most ? fit->write_steps : most;
+}
+
+/* By steps, a save begins so early that it is on the disk before `every_steps` are trained after
+ * the one before: that many a kill may cost, and no more. */
+static void find_due(struct fit *fit)
+{
+    const struct job_checkpoint *wish = &fit->job->fit.checkpoint;
+    look_at_disk(fit);
+    if (fit->due == NULL && wish->every_steps > 0 &&
+        fit->state.global_step - fit->begun_step >= wish->every_steps - fit->write_steps) {
+        fit->due = "steps";
+    }
+    if (fit->due == NULL && wish->every_seconds > 0 &&
+        (double)(clock_us() - fit->checkpoint->saved_us) >= wish->every_seconds * 1e6) {
+        fit->due = "seconds";
+    }
+}
+
+/* Would another step be more than may be lost? Only a save under way is waited for: one that is put
+ * off because it would cost too much time stretches the interval. */
+static bool must_wait(struct fit *fit)
+{
+    const int64_t every = fit->job->fit.checkpoint.every_steps;
+    look_at_disk(fit);
+    return every > 0 && fit->state.global_step - fit->kept_step >= every &&
+           checkpoint_busy(fit->checkpoint);
 }
 
 /* Saves what is due as soon as that does not hold up the loop. */
 static int save_if_due(struct fit *fit, struct err *err)
 {
-    const struct job_checkpoint *wish = &fit->job->fit.checkpoint;
-    int64_t now = clock_us();
-    if (fit->due == NULL && wish->every_steps > 0 &&
-        fit->state.global_step % wish->every_steps == 0) {
-        fit->due = "steps";
+    int rc = must_wait(fit) ? checkpoint_wait(fit->checkpoint, err)
+                            : checkpoint_poll(fit->checkpoint, err);
+    find_due(fit);
+    if (rc < 0 || fit->due == NULL) {
+        return rc;
     }
-    if (fit->due == NULL && wish->every_seconds > 0 &&
-        (double)(now - fit->checkpoint->saved_us) >= wish->every_seconds * 1e6) {
-        fit->due = "seconds";
-    }
-    if (fit->due == NULL) {
-        return checkpoint_poll(fit->checkpoint, err);
-    }
-    bool is_epoch = strcmp(fit->due, "epoch") == 0;
-    bool ready =
-        is_epoch ? !checkpoint_busy(fit->checkpoint) : checkpoint_affordable(fit->checkpoint, now);
-    return ready ? save(fit, fit->due, false, err) : checkpoint_poll(fit->checkpoint, err);
+    const bool is_epoch = strcmp(fit->due, "epoch") == 0;
+    const bool is_ready = is_epoch ? !checkpoint_busy(fit->checkpoint)
+                                   : checkpoint_affordable(fit->checkpoint, clock_us());
+    rc = is_ready ? save(fit, fit->due, false, err) : 0;
+    return rc == 0 && must_wait(fit) ? checkpoint_wait(fit->checkpoint, err) : rc;
 }
 
 /* ---- epochs

@@ -29,6 +29,9 @@ struct fit {
     struct doc *history;
     struct doc *metrics; /* of the epoch, while its validation runs */
     const char *due;     /* why a checkpoint is due, or NULL */
+    int64_t begun_step;  /* global step of the last save begun, or where the run began */
+    int64_t kept_step;   /* of the newest checkpoint on the disk */
+    int64_t write_steps; /* so many are trained while one is written, at most a half interval */
     int64_t shown_us, shown_rows, shown_wait_us, shown_step; /* at the last progress message */
     int64_t rows, steps_done;
     int64_t validation_step, shown_validation; /* finished steps of the epoch's validation */

@@ -61,7 +61,6 @@ struct killer {
     int64_t kill_us; /* 0 = not yet decided */
     bool mid_epoch;  /* a checkpoint in the middle of an epoch came before */
     bool done;
-    bool hit_save; /* it was killed while a save was under way */
 };
 
 static int count_files(const struct harness *harness, bool temporary)
@@ -77,13 +76,6 @@ static int count_files(const struct harness *harness, bool temporary)
     return n;
 }
 
-static int take_step(void *ctx, const struct ledger_record *record, const int64_t *ids)
-{
-    (void)ids;
-    *(int64_t *)ctx = record->epoch * STEPS + record->step + (record->kind == LEDGER_STEP);
-    return 0;
-}
-
 /* Nothing when there is no ledger yet. */
 static void read_ledger(const struct harness *harness, ledger_fn fn, void *ctx)
 {
@@ -92,39 +84,6 @@ static void read_ledger(const struct harness *harness, ledger_fn fn, void *ctx)
     if (fd >= 0) {
         close(fd);
     }
-}
-
-/* Steps that were trained after the newest durable checkpoint: a kill loses them. */
-static int64_t count_lost(const struct harness *harness)
-{
-    int64_t trained = 0, newest = 0;
-    read_ledger(harness, take_step, &trained);
-    DIR *dir = opendir(harness->job_dir);
-    for (const struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        int64_t step =
-            strncmp(entry->d_name, "ckpt-", 5) == 0 ? strtoll(entry->d_name + 5, NULL, 10) : 0;
-        newest = step > newest ? step : newest;
-    }
-    closedir(dir);
-    return trained - newest;
-}
-
-/* Looks while it stands still. A checkpoint is written beside the loop, which goes on meanwhile, on
- * a busy machine for many steps: one that is due but whose file is not there yet is waited for, or
- * else more than an interval would be lost and nothing would show that it was on its way. */
-static void kill_trainer(struct harness *harness, struct killer *killer)
-{
-    siginfo_t info = {.si_code = 0};
-    harness_kill_trainer(harness, SIGSTOP);
-    ck_assert_int_eq(waitid(P_PID, (id_t)harness->trainer, &info, WSTOPPED | WEXITED | WNOWAIT), 0);
-    killer->hit_save = count_files(harness, true) > 0;
-    if (info.si_code == CLD_STOPPED && !killer->hit_save && count_lost(harness) > INTERVAL) {
-        killer->kill_us = 0;
-        harness_kill_trainer(harness, SIGCONT);
-        return;
-    }
-    harness_kill_trainer(harness, SIGKILL);
-    killer->done = true;
 }
 
 static void kill_hook(struct harness *harness, const struct msg *msg)
@@ -140,7 +99,8 @@ static void kill_hook(struct harness *harness, const struct msg *msg)
         killer->kill_us = clock_us() + (int64_t)rng_below(&killer->rng, 40000);
     }
     if (killer->kill_us != 0 && clock_us() >= killer->kill_us) {
-        kill_trainer(harness, killer);
+        harness_kill_trainer(harness, SIGKILL);
+        killer->done = true;
     }
 }
 
@@ -166,7 +126,8 @@ static void save_hook(struct harness *harness, const struct msg *msg)
     bool seen = sees_save(killer->inotify, killer->save_name ? killer->save_name : ".");
     /* The second save, so that there is a checkpoint to fall back on. */
     if (!killer->done && seen && killer->is_armed) {
-        kill_trainer(harness, killer);
+        harness_kill_trainer(harness, SIGKILL);
+        killer->done = true;
     }
     killer->is_armed = harness->outcome.n_checkpoints >= 1;
 }
@@ -203,7 +164,6 @@ struct law_ledger {
     int n_starts, n_past_zero;
     int64_t most_replayed;
     const int64_t *announced; /* before each start: global step of the newest durable checkpoint */
-    const bool *hit_save;     /* before each start: whether a save was under way at the kill */
 };
 
 static int add_record(void *ctx, const struct ledger_record *record, const int64_t *ids)
@@ -212,12 +172,9 @@ static int add_record(void *ctx, const struct ledger_record *record, const int64
     int64_t position = record->epoch * STEPS + record->step;
     if (record->kind == LEDGER_START) {
         int64_t replayed = law->trained - position;
-        /* Nothing is replayed that a checkpoint held: at most what was trained since, one interval
-         * and, if the next one was being written, the steps in that time. */
+        /* Nothing is replayed that a checkpoint held. */
         ck_assert_int_ge(position, law->announced[law->n_starts]);
-        if (!law->hit_save[law->n_starts] && replayed > law->most_replayed) {
-            law->most_replayed = replayed;
-        }
+        law->most_replayed = replayed > law->most_replayed ? replayed : law->most_replayed;
         law->n_starts++;
         law->n_past_zero += position > 0;
         law->trained = position;
@@ -242,7 +199,6 @@ struct tally {
     int64_t most_replayed;
     int n_starts; /* of the job at hand */
     int64_t announced[RUNS_MAX + 1];
-    bool hit_save[RUNS_MAX + 1];
 };
 
 static void check_ledger(const struct harness *harness, struct tally *tally)
@@ -250,7 +206,6 @@ static void check_ledger(const struct harness *harness, struct tally *tally)
     static struct law_ledger law;
     memset(&law, 0, sizeof(law));
     law.announced = tally->announced;
-    law.hit_save = tally->hit_save;
     read_ledger(harness, add_record, &law);
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         int n = 0;
@@ -291,7 +246,6 @@ static bool run_killed(struct harness *harness, struct killer *killer, struct ta
     killer->kill_us = 0;
     killer->mid_epoch = false;
     killer->is_armed = false;
-    killer->hit_save = false;
     killer->in_save = tally->in_save < IN_SAVE && rng_below(&killer->rng, 3) == 0;
     killer->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     inotify_add_watch(killer->inotify, harness->job_dir, IN_CREATE);
@@ -326,8 +280,7 @@ static int count_start(void *ctx, const struct ledger_record *record, const int6
 
 /* What holds at the next start; a run that was killed before it said that it starts changed
  * nothing. */
-static void note_run(const struct harness *harness, struct tally *tally,
-                     const struct killer *killer)
+static void note_run(const struct harness *harness, struct tally *tally)
 {
     int starts = 0;
     read_ledger(harness, count_start, &starts);
@@ -339,7 +292,6 @@ static void note_run(const struct harness *harness, struct tally *tally,
     tally->n_starts = starts;
     tally->announced[starts] =
         harness->outcome.n_checkpoints > 0 ? harness->outcome.checkpoint_step : before;
-    tally->hit_save[starts] = killer->hit_save;
 }
 
 static bool enough(const struct tally *tally)
@@ -375,7 +327,7 @@ START_TEST(test_resume)
         } else {
             finished = run_killed(&harness, &killer, &tally);
         }
-        note_run(&harness, &tally, &killer);
+        note_run(&harness, &tally);
         if (finished) {
             ck_assert_str_eq(want.tensors, harness.outcome.tensors);
             ck_assert_str_eq(want.chain, harness.outcome.chain);
