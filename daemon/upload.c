@@ -199,27 +199,45 @@ void upload_on_begin(struct daemon *daemon, const struct request *request, const
     upload_file_begin(task, done_begin);
 }
 
-static void done_chunk(struct store_task *base)
+/* The answer to a message of bytes; map: what it says, when they are stored. */
+static void end_chunk(struct daemon *daemon, struct upload_session *session,
+                      const struct request *request, const struct store_task *base, size_t size,
+                      const struct doc *map)
 {
-    struct upload_chunk_task *task = (struct upload_chunk_task *)base;
-    struct upload_session *session = task->session;
     session->n_tasks--;
     session->n_chunks--;
     session->last_us = clock_us();
     if (base->status < 0) {
-        task->daemon->counters[COUNT_STORE_ERRORS]++;
-        control_error(task->daemon, &task->request, &base->err);
-    } else {
-        struct arena arena;
-        arena_init(&arena);
-        struct doc *map = doc_new(&arena);
-        doc_set_map(map);
-        doc_put_int(map, &arena, "file", task->index);
-        doc_put_int(map, &arena, "have", task->have);
-        control_reply(task->daemon, &task->request, map);
-        arena_fini(&arena);
-        task->daemon->counters[COUNT_UPLOAD_BYTES] += (int64_t)task->size;
+        daemon->counters[COUNT_STORE_ERRORS]++;
+        control_error(daemon, request, &base->err);
+        return;
     }
+    control_reply(daemon, request, map);
+    daemon->counters[COUNT_UPLOAD_BYTES] += (int64_t)size;
+}
+
+static struct doc *new_map(struct arena *arena)
+{
+    arena_init(arena);
+    struct doc *map = doc_new(arena);
+    doc_set_map(map);
+    return map;
+}
+
+static void put_have(struct doc *map, struct arena *arena, int64_t file, int64_t have)
+{
+    doc_put_int(map, arena, "file", file);
+    doc_put_int(map, arena, "have", have);
+}
+
+static void done_chunk(struct store_task *base)
+{
+    struct upload_chunk_task *task = (struct upload_chunk_task *)base;
+    struct arena arena;
+    struct doc *map = new_map(&arena);
+    put_have(map, &arena, task->index, task->have);
+    end_chunk(task->daemon, task->session, &task->request, base, task->size, map);
+    arena_fini(&arena);
     sock_kept_free(task->frame);
     free(task);
 }
@@ -227,28 +245,15 @@ static void done_chunk(struct store_task *base)
 static void done_files(struct store_task *base)
 {
     struct upload_files_task *task = (struct upload_files_task *)base;
-    struct upload_session *session = task->session;
-    session->n_tasks--;
-    session->n_chunks--;
-    session->last_us = clock_us();
-    if (base->status < 0) {
-        task->daemon->counters[COUNT_STORE_ERRORS]++;
-        control_error(task->daemon, &task->request, &base->err);
+    struct arena arena;
+    struct doc *map = new_map(&arena);
+    if (task->single) {
+        put_have(map, &arena, task->index, (int64_t)task->size);
     } else {
-        struct arena arena;
-        arena_init(&arena);
-        struct doc *map = doc_new(&arena);
-        doc_set_map(map);
-        if (task->single) {
-            doc_put_int(map, &arena, "file", task->index);
-            doc_put_int(map, &arena, "have", (int64_t)task->size);
-        } else {
-            doc_put_int(map, &arena, "files", (int64_t)task->n);
-        }
-        control_reply(task->daemon, &task->request, map);
-        arena_fini(&arena);
-        task->daemon->counters[COUNT_UPLOAD_BYTES] += (int64_t)task->size;
+        doc_put_int(map, &arena, "files", (int64_t)task->n);
     }
+    end_chunk(task->daemon, task->session, &task->request, base, task->size, map);
+    arena_fini(&arena);
     sock_kept_free(task->frame);
     free(task);
 }

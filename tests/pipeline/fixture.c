@@ -77,6 +77,17 @@ void fixture_add(struct fixture *f, const char *dataset, const char *path, const
     close(fd);
 }
 
+void fixture_add_shared(struct fixture *f, const char *dataset, const char *path,
+                        const char *shared)
+{
+    char from[TEST_PATH];
+    struct buf data = {0};
+    test_path(from, "%s/%s", test_shared(), shared);
+    ck_assert_int_eq(file_read(AT_FDCWD, from, 64 << 20, &data, &f->err), 0);
+    fixture_add(f, dataset, path, data.data, data.size);
+    buf_fini(&data);
+}
+
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);

@@ -31,6 +31,9 @@ void fixture_fini(struct fixture *f);
  * order of their paths. */
 void fixture_add(struct fixture *f, const char *dataset, const char *path, const void *data,
                  size_t size);
+/* A file of the shared folder. */
+void fixture_add_shared(struct fixture *f, const char *dataset, const char *path,
+                        const char *shared);
 /* All files below a folder, sorted; paths below it. */
 void fixture_add_folder(struct fixture *f, const char *dataset, const char *folder);
 /* An IDX pair `split`-images-idx3-ubyte and labels of n pictures of height x width; byte k of

@@ -18,16 +18,6 @@ static void teardown(void)
     fixture_fini(&f);
 }
 
-static void add_file(const char *as, const char *shared)
-{
-    char path[TEST_PATH];
-    struct buf data = {0};
-    test_path(path, "%s/%s", test_shared(), shared);
-    ck_assert_int_eq(file_read(AT_FDCWD, path, 64 << 20, &data, NULL), 0);
-    fixture_add(&f, "d", as, data.data, data.size);
-    buf_fini(&data);
-}
-
 static void add_text(const char *path, const char *text)
 {
     fixture_add(&f, "d", path, text, strlen(text));
@@ -55,16 +45,16 @@ static void add_coco(void)
         "40, 40]}, {\"id\": 2, \"image_id\": 7, \"category_id\": 5, \"bbox\": [0, 0, 64, 32]}, "
         "{\"id\": 3, \"image_id\": 9, \"category_id\": 5, \"bbox\": [0, 0, 9, 9], \"iscrowd\": "
         "1}]}");
-    add_file("images/a.jpg", "data/stamps_detect/val/images/0000.jpg");
-    add_file("images/b.jpg", "data/stamps_detect/val/images/0001.jpg");
+    fixture_add_shared(&f, "d", "images/a.jpg", "data/stamps_detect/val/images/0000.jpg");
+    fixture_add_shared(&f, "d", "images/b.jpg", "data/stamps_detect/val/images/0001.jpg");
 }
 
 static void add_yolo(void)
 {
     add_text("classes.txt", "bird\ntree\n");
-    add_file("images/train/a.jpg", "data/stamps_detect/val/images/0000.jpg");
-    add_file("images/train/b.jpg", "data/stamps_detect/val/images/0001.jpg");
-    add_file("images/val/c.jpg", "data/stamps_detect/val/images/0001.jpg");
+    fixture_add_shared(&f, "d", "images/train/a.jpg", "data/stamps_detect/val/images/0000.jpg");
+    fixture_add_shared(&f, "d", "images/train/b.jpg", "data/stamps_detect/val/images/0001.jpg");
+    fixture_add_shared(&f, "d", "images/val/c.jpg", "data/stamps_detect/val/images/0001.jpg");
     add_text("labels/train/a.txt", "0 0.234375 0.3125 0.3125 0.3125\n1 0.25 0.125 0.5 0.25\n");
 }
 
@@ -83,9 +73,9 @@ static void add_voc(const char *b)
     add_text("Annotations/a.xml", voc_a);
     add_text("Annotations/b.xml", b);
     add_text("ImageSets/Main/train.txt", "a\nb\n");
-    add_file("JPEGImages/a.jpg", "data/stamps_detect/val/images/0000.jpg");
-    add_file("JPEGImages/b.jpg", "data/stamps_detect/val/images/0001.jpg");
-    add_file("JPEGImages/c.jpg", "data/stamps_detect/val/images/0001.jpg");
+    fixture_add_shared(&f, "d", "JPEGImages/a.jpg", "data/stamps_detect/val/images/0000.jpg");
+    fixture_add_shared(&f, "d", "JPEGImages/b.jpg", "data/stamps_detect/val/images/0001.jpg");
+    fixture_add_shared(&f, "d", "JPEGImages/c.jpg", "data/stamps_detect/val/images/0001.jpg");
 }
 
 static const struct good {

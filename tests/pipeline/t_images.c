@@ -24,16 +24,6 @@ static void add_shared(const char *dataset, const char *folder)
     fixture_add_folder(&f, dataset, path);
 }
 
-static void add_file(const char *dataset, const char *as, const char *shared)
-{
-    char path[TEST_PATH];
-    struct buf data = {0};
-    test_path(path, "%s/%s", test_shared(), shared);
-    ck_assert_int_eq(file_read(AT_FDCWD, path, 64 << 20, &data, NULL), 0);
-    fixture_add(&f, dataset, as, data.data, data.size);
-    buf_fini(&data);
-}
-
 START_TEST(test_patches)
 {
     TEST_NEED_SHARED(shared);
@@ -65,11 +55,11 @@ END_TEST
 /* One damaged file and one of another size in a folder of good ones. */
 static void add_damaged(void)
 {
-    add_file("b", "a/1.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("b", "a/2.jpg", "hostile/jpeg/trunc_scan_50.jpg");
-    add_file("b", "a/3.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("b", "b/1.jpg", "hostile/jpeg/ok_progressive_gray.jpg");
-    add_file("b", "b/2.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "b", "a/1.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "b", "a/2.jpg", "hostile/jpeg/trunc_scan_50.jpg");
+    fixture_add_shared(&f, "b", "a/3.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "b", "b/1.jpg", "hostile/jpeg/ok_progressive_gray.jpg");
+    fixture_add_shared(&f, "b", "b/2.jpg", "hostile/jpeg/ok_gray.jpg");
 }
 
 #define BAD(policy)                                                        \
@@ -145,8 +135,9 @@ START_TEST(test_wrong_folders)
     const struct wrong *w = &wrongs[_i];
     char job[256];
     for (size_t i = 0; i < 4 && w->entries[i] != NULL; i++) {
-        add_file("w", w->entries[i],
-                 strstr(w->entries[i], "txt") ? "data/README.md" : "hostile/jpeg/ok_gray.jpg");
+        fixture_add_shared(&f, "w", w->entries[i],
+                           strstr(w->entries[i], "txt") ? "data/README.md"
+                                                        : "hostile/jpeg/ok_gray.jpg");
     }
     (void)snprintf(job, sizeof job, "{\"data\": {\"train\": {\"dataset\": \"w\"%s%s%s}}}",
                    w->split ? ", \"split\": \"" : "", w->split ? w->split : "",

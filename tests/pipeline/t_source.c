@@ -19,16 +19,6 @@ static void teardown(void)
     fixture_fini(&f);
 }
 
-static void add_file(const char *dataset, const char *as, const char *shared)
-{
-    char path[TEST_PATH];
-    struct buf data = {0};
-    test_path(path, "%s/%s", test_shared(), shared);
-    ck_assert_int_eq(file_read(AT_FDCWD, path, 64 << 20, &data, NULL), 0);
-    fixture_add(&f, dataset, as, data.data, data.size);
-    buf_fini(&data);
-}
-
 /* A job on data set "d" with this source and these further parts of the stream. */
 static int compile(const char *source, const char *rest, const char *pipeline)
 {
@@ -42,10 +32,10 @@ static int compile(const char *source, const char *rest, const char *pipeline)
 
 static void add_pictures(void)
 {
-    add_file("d", "a/1.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("d", "a/2.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("d", "b/1.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("d", "c/1.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "a/1.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "a/2.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "b/1.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "c/1.jpg", "hostile/jpeg/ok_gray.jpg");
 }
 
 static const struct wrong {
@@ -252,8 +242,8 @@ START_TEST(test_sizes)
     (void)shared;
     char source[256], op[256];
     unsigned char *a, *b;
-    add_file("d", "a/1.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("d", "a/2.jpg", "hostile/jpeg/ok_progressive_gray.jpg");
+    fixture_add_shared(&f, "d", "a/1.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "a/2.jpg", "hostile/jpeg/ok_progressive_gray.jpg");
     (void)snprintf(source, sizeof source,
                    "{\"images\": {\"color_mode\": \"rgb\", \"image_size\": [12, 20]%s}}",
                    sizes[_i].source);
@@ -305,12 +295,12 @@ static const struct masked {
 
 static void add_masked(bool has_last)
 {
-    add_file("d", "t/images/0000.jpg", "data/stamps_detect/train/images/0000.jpg");
-    add_file("d", "t/images/0001.jpg", "data/stamps_detect/train/images/0001.jpg");
-    add_file("d", "t/list.csv", "data/stamps_detect/train/boxes.csv");
-    add_file("d", "t/masks/0000.png", "data/stamps_detect/train/masks/0000.png");
+    fixture_add_shared(&f, "d", "t/images/0000.jpg", "data/stamps_detect/train/images/0000.jpg");
+    fixture_add_shared(&f, "d", "t/images/0001.jpg", "data/stamps_detect/train/images/0001.jpg");
+    fixture_add_shared(&f, "d", "t/list.csv", "data/stamps_detect/train/boxes.csv");
+    fixture_add_shared(&f, "d", "t/masks/0000.png", "data/stamps_detect/train/masks/0000.png");
     if (has_last) {
-        add_file("d", "t/masks/0001.png", "data/stamps_detect/train/masks/0001.png");
+        fixture_add_shared(&f, "d", "t/masks/0001.png", "data/stamps_detect/train/masks/0001.png");
     }
 }
 

@@ -1,8 +1,6 @@
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "tests/pipeline/fixture.h"
 
 static struct fixture f;
@@ -15,16 +13,6 @@ static void setup(void)
 static void teardown(void)
 {
     fixture_fini(&f);
-}
-
-static void add_file(const char *as, const char *shared)
-{
-    char path[TEST_PATH];
-    struct buf data = {0};
-    test_path(path, "%s/%s", test_shared(), shared);
-    ck_assert_int_eq(file_read(AT_FDCWD, path, 64 << 20, &data, NULL), 0);
-    fixture_add(&f, "d", as, data.data, data.size);
-    buf_fini(&data);
 }
 
 static int compile(const char *options, const char *split)
@@ -78,13 +66,13 @@ START_TEST(test_frames)
     (void)shared;
     unsigned char *slab;
     struct opt_groups bad = {0};
-    add_file("run/1/0.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("run/1/1.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("run/2/0.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("run/2/1.jpg", "hostile/jpeg/trunc_scan_50.jpg");
-    add_file("walk/1/0.jpg", "hostile/jpeg/ok_gray.jpg");
-    add_file("walk/1/1.jpg", "hostile/jpeg/ok_progressive_gray.jpg");
-    add_file("walk/2/0.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "run/1/0.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "run/1/1.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "run/2/0.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "run/2/1.jpg", "hostile/jpeg/trunc_scan_50.jpg");
+    fixture_add_shared(&f, "d", "walk/1/0.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "walk/1/1.jpg", "hostile/jpeg/ok_progressive_gray.jpg");
+    fixture_add_shared(&f, "d", "walk/2/0.jpg", "hostile/jpeg/ok_gray.jpg");
     ck_assert_msg(compile("\"frames\": 2, \"color_mode\": \"rgb\"", "") == 0, "%s: %s", f.err.path,
                   f.err.text);
     ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 4, &slab, &bad), 0);
@@ -107,7 +95,7 @@ START_TEST(test_too_large)
 {
     TEST_NEED_SHARED(shared);
     (void)shared;
-    add_file("run/1/0.jpg", "hostile/jpeg/ok_gray.jpg");
+    fixture_add_shared(&f, "d", "run/1/0.jpg", "hostile/jpeg/ok_gray.jpg");
     ck_assert_int_eq(compile("\"frames\": 4096, \"image_size\": [4096, 4096]", ""), ERR_LIMIT);
     ck_assert_str_eq(f.err.path, "data.train.source.video.frames");
 }

@@ -265,3 +265,13 @@ int loss_run(struct loss *loss, const struct loss_args *args, double *ret_value,
     *ret_value = reduce(loss, args, loss->scale, divisor);
     return 0;
 }
+
+bool loss_is_binary(const struct loss_call *call)
+{
+    for (size_t i = 0; i < call->rows * call->cols; i++) {
+        if (call->targets[i] != 0.0F && call->targets[i] != 1.0F) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -130,6 +130,8 @@ struct loss_desc {
 void loss_run_means(const struct loss_call *call,
                     double (*value)(const void *ctx, double p, double t, double *slope),
                     const void *ctx);
+/* Are all labels 0 or 1? The hinge losses take them as -1 and 1 then. */
+bool loss_is_binary(const struct loss_call *call);
 
 /* The n-th loss, or NULL. */
 const struct loss_desc *loss_at(size_t n);

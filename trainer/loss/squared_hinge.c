@@ -9,17 +9,6 @@ static const struct opt options[] = {
     OPT_END_ROW,
 };
 
-/* Labels of 0 and 1 alone are taken as -1 and 1. */
-static bool is_binary(const struct loss_call *call)
-{
-    for (size_t i = 0; i < call->rows * call->cols; i++) {
-        if (call->targets[i] != 0.0F && call->targets[i] != 1.0F) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static double value(const void *opaque, double p, double t, double *slope)
 {
     const bool *binary = opaque;
@@ -33,7 +22,7 @@ static double value(const void *opaque, double p, double t, double *slope)
 static void run(const void *opaque, const struct loss_call *call)
 {
     (void)opaque;
-    bool binary = is_binary(call);
+    const bool binary = loss_is_binary(call);
     loss_run_means(call, value, &binary);
 }
 
