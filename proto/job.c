@@ -50,7 +50,7 @@ static const struct opt data_options[] = {
 
 static const struct opt checkpoint_options[] = {
     OPT_I64_ROW(job_checkpoint, every_epochs, 1, 0, 1e9, "Save after so many epochs; 0 = never."),
-    OPT_I64_ROW(job_checkpoint, every_steps, 0, 0, 1e12, "At most so many steps are lost: saves begin early enough; 0 = never."),
+    OPT_I64_ROW(job_checkpoint, every_steps, 0, 0, 1e12, "Save so early that at most so many steps are lost, while saving takes below 1 % of the time; 0 = never."),
     OPT_F64_ROW(job_checkpoint, every_seconds, 0, 0, 1e9, "Save after so much time; 0 = never.",
                 .unit = "seconds"),
     OPT_I64_ROW(job_checkpoint, keep, 3, 1, 1000, "How many of the newest checkpoints are kept."),
