@@ -77,6 +77,25 @@ static const struct grad_case {
     {"Reshape", "{\"target_shape\": [-1, 2]}", {3, {2, 4, 3}}, 0, 0},
     {"UpSampling2D", "{\"size\": [2, 3]}", {4, {2, 3, 2, 2}}, 0, 0},
     {"ZeroPadding2D", "{\"padding\": [[1, 0], [2, 3]]}", {4, {2, 3, 2, 2}}, 0, 0},
+    {"LayerNormalization", "{}", {3, {3, 2, 5}}, 0.02, 0},
+    {"LayerNormalization", "{\"axis\": [1, 3], \"center\": false}", {4, {2, 3, 2, 4}}, 0.02, 0},
+    {"GroupNormalization", "{\"groups\": 2}", {4, {2, 3, 2, 6}}, 0.02, 0},
+    {"GroupNormalization", "{\"groups\": -1, \"axis\": 1}", {4, {2, 3, 2, 4}}, 0.02, 0},
+    {"RMSNormalization", "{\"axis\": [1, 2]}", {3, {3, 2, 5}}, 0.02, 0},
+    {"UnitNormalization", "{\"axis\": 1}", {3, {3, 4, 5}}, 0, 0},
+    {"SpatialDropout1D", "{\"rate\": 0.4}", {3, {3, 2, 5}}, 0, 0},
+    {"SpatialDropout2D", "{\"rate\": 0.4}", {4, {2, 3, 2, 5}}, 0, 0},
+    {"SpatialDropout3D", "{\"rate\": 0.4}", {5, {2, 3, 2, 2, 5}}, 0, 0},
+    {"GaussianNoise", "{\"stddev\": 0.5}", {2, {3, 7}}, 0, 0},
+    {"GaussianDropout", "{\"rate\": 0.3}", {2, {3, 7}}, 0, 0},
+    {"AlphaDropout", "{\"rate\": 0.3}", {2, {3, 7}}, 0, 0},
+    {"Permute", "{\"dims\": [3, 1, 2]}", {4, {2, 3, 2, 4}}, 0, 0},
+    {"RepeatVector", "{\"n\": 3}", {2, {3, 7}}, 0, 0},
+    {"ZeroPadding1D", "{\"padding\": [0, 2]}", {3, {2, 3, 2}}, 0, 0},
+    {"ZeroPadding3D", "{\"padding\": [1, 0, [2, 1]]}", {5, {2, 3, 2, 2, 2}}, 0, 0},
+    {"Cropping1D", "{}", {3, {2, 4, 2}}, 0, 0},
+    {"Cropping2D", "{\"cropping\": [1, [0, 2]]}", {4, {2, 4, 3, 2}}, 0, 0},
+    {"Cropping3D", "{\"cropping\": [0, [1, 0], [0, 2]]}", {5, {2, 3, 3, 4, 2}}, 0, 0},
 };
 enum { N_CASES = sizeof(cases) / sizeof(cases[0]), INPUTS = 3, PROBES = 12 };
 
@@ -229,6 +248,39 @@ START_TEST(matches_differences)
 }
 END_TEST
 
+/* An initializer that does not exist is refused under the name of its option. */
+static void check_initializer(const struct grad_case *row, const char *option)
+{
+    struct probe probe = {.row = row};
+    struct doc *config;
+    struct err err = {0};
+    struct shape inputs[INPUTS] = {row->input, row->input, row->input};
+    arena_init(&probe.arena);
+    ck_assert_int_eq(doc_read_json(row->config, strlen(row->config), &doc_limits_default,
+                                   &probe.arena, &config, &err),
+                     0);
+    doc_put_str(config, &probe.arena, option, "no_such_initializer");
+    int r = single_layer_create(row->layer, config, inputs, row->n_inputs ? row->n_inputs : 1,
+                                "ref", &probe.arena, &probe.single, &err);
+    if (r < 0) {
+        ck_assert_msg(strstr(err.path, option) != NULL, "%s: %s is blamed for %s", row->layer,
+                      err.path, option);
+    }
+    end(&probe);
+}
+
+START_TEST(initializers_are_named)
+{
+    const struct layer_desc *desc;
+    ck_assert_int_eq(layer_find(cases[_i].layer, &desc, NULL), 0);
+    for (const struct opt *row = desc->options; row->type != OPT_END; row++) {
+        if (strstr(row->name, "_initializer")) {
+            check_initializer(&cases[_i], row->name);
+        }
+    }
+}
+END_TEST
+
 /* A layer that is not in the table above is not tested. */
 START_TEST(covers_every_layer)
 {
@@ -247,6 +299,7 @@ int main(void)
     Suite *suite = suite_create("layer gradients");
     TCase *tcase = tcase_create("layers");
     tcase_add_loop_test(tcase, matches_differences, 0, N_CASES * N_BACKENDS);
+    tcase_add_loop_test(tcase, initializers_are_named, 0, N_CASES);
     tcase_add_test(tcase, covers_every_layer);
     suite_add_tcase(suite, tcase);
     return test_main(suite);

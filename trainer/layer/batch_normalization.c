@@ -1,14 +1,13 @@
-#include "trainer/layer/layer.h"
+#include "trainer/layer/layer_affine.h"
 #include "trainer/layer/layer_axis.h"
 
 struct batch_normalization {
     LAYER_FIELDS
     const struct doc *axis;
     double momentum, epsilon, renorm_momentum;
-    bool center, scale, synchronized, renorm;
-    const struct doc *beta_initializer, *gamma_initializer, *moving_mean_initializer;
-    const struct doc *moving_variance_initializer, *beta_regularizer, *gamma_regularizer;
-    const struct doc *beta_constraint, *gamma_constraint, *renorm_clipping;
+    bool synchronized, renorm;
+    const struct doc *moving_mean_initializer, *moving_variance_initializer, *renorm_clipping;
+    struct layer_affine affine;
 };
 
 static const struct opt options[] = {
@@ -16,21 +15,11 @@ static const struct opt options[] = {
     OPT_DOC_ROW(batch_normalization, axis, "The axis of the channels.", .flags = OPT_NULLABLE),
     OPT_F64_ROW(batch_normalization, momentum, 0.99, 0.0, 1.0, "The momentum of moving averages."),
     OPT_F64_ROW(batch_normalization, epsilon, 1e-3, 0.0, 1e30, "What is added to the variance."),
-    OPT_BOOL_ROW(batch_normalization, center, true, "Whether beta is added."),
-    OPT_BOOL_ROW(batch_normalization, scale, true, "Whether gamma multiplies."),
-    OPT_DOC_ROW(batch_normalization, beta_initializer, "First values of beta.",
-                .flags = OPT_NULLABLE),
-    OPT_DOC_ROW(batch_normalization, gamma_initializer, "First values of gamma.",
-                .flags = OPT_NULLABLE),
+    LAYER_AFFINE_ROWS(batch_normalization),
     OPT_DOC_ROW(batch_normalization, moving_mean_initializer, "First values of the moving mean.",
                 .flags = OPT_NULLABLE),
     OPT_DOC_ROW(batch_normalization, moving_variance_initializer,
                 "First values of the moving variance.", .flags = OPT_NULLABLE),
-    OPT_DOC_ROW(batch_normalization, beta_regularizer, "Not supported yet.", .flags = OPT_NULLABLE),
-    OPT_DOC_ROW(batch_normalization, gamma_regularizer, "Not supported yet.",
-                .flags = OPT_NULLABLE),
-    OPT_DOC_ROW(batch_normalization, beta_constraint, "Not supported yet.", .flags = OPT_NULLABLE),
-    OPT_DOC_ROW(batch_normalization, gamma_constraint, "Not supported yet.", .flags = OPT_NULLABLE),
     OPT_BOOL_ROW(batch_normalization, synchronized, false, "Of Keras; there is one device."),
     OPT_BOOL_ROW(batch_normalization, renorm, false, "Not supported."),
     OPT_DOC_ROW(batch_normalization, renorm_clipping, "Not supported.", .flags = OPT_NULLABLE),
@@ -46,21 +35,8 @@ struct places {
 static struct places places_of(const struct layer *layer)
 {
     const struct batch_normalization *o = layer->options;
-    int n = (o->scale ? 1 : 0) + (o->center ? 1 : 0);
-    return (struct places){o->scale ? 0 : -1, o->center ? n - 1 : -1, n, n + 1};
-}
-
-static int refuse(const struct layer *layer, struct err *err)
-{
-    const struct batch_normalization *o = layer->options;
-    int r = layer_refuse(o->beta_regularizer, "beta_regularizer", err);
-    r = r < 0 ? r : layer_refuse(o->gamma_regularizer, "gamma_regularizer", err);
-    r = r < 0 ? r : layer_refuse(o->beta_constraint, "beta_constraint", err);
-    r = r < 0 ? r : layer_refuse(o->gamma_constraint, "gamma_constraint", err);
-    if (r == 0 && o->renorm) {
-        r = err_set_at(err, ERR_UNSUPPORTED, "renorm", "is not supported; leave it out");
-    }
-    return r;
+    int n = (o->affine.scale ? 1 : 0) + (o->affine.center ? 1 : 0);
+    return (struct places){o->affine.scale ? 0 : -1, o->affine.center ? n - 1 : -1, n, n + 1};
 }
 
 static int axis_of(const struct layer *layer)
@@ -78,23 +54,18 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     if (layer->inputs[0].rank < 1) {
         return err_set(err, ERR_SHAPE, "takes at least one axis beside the batch");
     }
-    int r = refuse(layer, err);
-    r = r < 0 ? r : layer_axis_read(o->axis, &layer->inputs[0], &axis, err);
+    if (o->renorm) {
+        return err_set_at(err, ERR_UNSUPPORTED, "renorm", "is not supported; leave it out");
+    }
+    int r = layer_axis_read(o->axis, &layer->inputs[0], &axis, err);
     if (r < 0) {
         return r;
     }
     layer->output = layer->inputs[0];
+    int gamma, beta;
     struct layer_var var = {
-        .shape = {.rank = 1, .d = {layer->output.d[axis]}}, .dtype = DTYPE_F32, .trainable = true};
-    if (r == 0 && o->scale) {
-        var.name = "gamma";
-        r = layer_add_var(layer, &var, o->gamma_initializer, "Ones", arena, err);
-    }
-    if (r == 0 && o->center) {
-        var.name = "beta";
-        r = layer_add_var(layer, &var, o->beta_initializer, "Zeros", arena, err);
-    }
-    var.trainable = false;
+        .shape = {.rank = 1, .d = {layer->output.d[axis]}}, .dtype = DTYPE_F32, .trainable = false};
+    r = layer_affine_add(layer, &o->affine, &var.shape, &gamma, &beta, arena, err);
     var.name = "moving_mean";
     r = r < 0 ? r : layer_add_var(layer, &var, o->moving_mean_initializer, "Zeros", arena, err);
     var.name = "moving_variance";

@@ -46,7 +46,7 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     }
     layer_conv_infer(layer, &desc);
     const struct shape kernel = {.rank = 4, .d = {desc.r, desc.s, desc.c / desc.groups, desc.k}};
-    return layer_weights_add(layer, &o->weights, &kernel, arena, err);
+    return layer_weights_add(layer, &o->weights, &kernel, NULL, arena, err);
 }
 
 static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)

@@ -46,7 +46,7 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     layer->flops = 2.0 * (double)rows_of(layer) * (double)in * (double)o->units;
     layer->needs_x = true;
     const struct shape kernel = {.rank = 2, .d = {in, o->units}};
-    return layer_weights_add(layer, &o->weights, &kernel, arena, err);
+    return layer_weights_add(layer, &o->weights, &kernel, NULL, arena, err);
 }
 
 static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)

@@ -44,7 +44,7 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     }
     layer_conv_infer(layer, &desc);
     const struct shape kernel = {.rank = 4, .d = {desc.r, desc.s, desc.c, desc.k / desc.c}};
-    return layer_weights_add(layer, &o->weights, &kernel, arena, err);
+    return layer_weights_add(layer, &o->weights, &kernel, "depthwise_initializer", arena, err);
 }
 
 static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)

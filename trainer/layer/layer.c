@@ -11,6 +11,8 @@
 #include "trainer/layer/layer_rows.h"
 #undef LAYER_ROW
 
+enum { OPTION_MAX = 64 };
+
 static const struct layer_desc *const table[] = {
 #define LAYER_ROW(name) &layer_##name,
 #include "trainer/layer/layer_rows.h"
@@ -116,6 +118,12 @@ int64_t layer_parameters(const struct layer *layer)
     return n;
 }
 
+static void option_of(const struct layer_var *var, char *ret)
+{
+    (void)snprintf(ret, OPTION_MAX, "%s%s", var->option ? var->option : var->name,
+                   var->option ? "" : "_initializer");
+}
+
 void layer_config(const struct layer *layer, struct doc *map, struct arena *arena)
 {
     struct doc *config = class_name_put(map, arena, "keras.layers", layer->desc->name);
@@ -123,8 +131,8 @@ void layer_config(const struct layer *layer, struct doc *map, struct arena *aren
     doc_put_str(config, arena, "name", layer->name);
     doc_put_str(config, arena, "dtype", "float32");
     for (int v = 0; v < layer->n_vars; v++) {
-        char key[64];
-        (void)snprintf(key, sizeof(key), "%s_initializer", layer->vars[v].name);
+        char key[OPTION_MAX];
+        option_of(&layer->vars[v], key);
         if (opt_find(layer->desc->options, key)) {
             init_config(&layer->vars[v].init, doc_put(config, arena, key), arena);
         }
@@ -152,7 +160,9 @@ int layer_add_var(struct layer *layer, const struct layer_var *var, const struct
         r = init_check(&added->init, &added->shape, err);
     }
     if (r < 0) {
-        err_prefix(err, "%s_initializer", var->name);
+        char option[OPTION_MAX];
+        option_of(var, option);
+        err_prefix(err, "%s", option);
         return r;
     }
     layer->n_vars++;

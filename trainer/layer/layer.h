@@ -25,7 +25,8 @@ enum { LAYER_VARS_MAX = 6 };
 
 /* A variable, in Keras's order within the layer. */
 struct layer_var {
-    const char *name; /* "kernel" */
+    const char *name;   /* "kernel" */
+    const char *option; /* that says its first values; NULL: NAME_initializer */
     struct shape shape;
     enum dtype dtype; /* float32, but Normalization's count int64 */
     bool trainable;   /* of itself; a layer that is not trainable trains none */

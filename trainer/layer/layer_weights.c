@@ -17,10 +17,14 @@ int layer_weights_read(struct layer *layer, const struct layer_weights *weights,
 }
 
 int layer_weights_add(struct layer *layer, const struct layer_weights *weights,
-                      const struct shape *kernel, struct arena *arena, struct err *err)
+                      const struct shape *kernel, const char *option, struct arena *arena,
+                      struct err *err)
 {
-    const struct layer_var var = {
-        .name = "kernel", .shape = *kernel, .dtype = DTYPE_F32, .trainable = true};
+    const struct layer_var var = {.name = "kernel",
+                                  .option = option,
+                                  .shape = *kernel,
+                                  .dtype = DTYPE_F32,
+                                  .trainable = true};
     const struct layer_var bias = {
         .name = "bias",
         .shape = {.rank = 1, .d = {layer->output.d[layer->output.rank - 1]}},

@@ -36,9 +36,11 @@ struct layer_weights {
 /* Refuses regularizers and constraints, reads the activation. */
 int layer_weights_read(struct layer *layer, const struct layer_weights *weights, const char *kernel,
                        struct err *err);
-/* Adds kernel and bias; the output is known by now: a bias for each of its channels. */
+/* Adds kernel and bias; the output is known by now: a bias for each of its channels. `option`: that
+ * says the kernel's first values, if not kernel_initializer. */
 int layer_weights_add(struct layer *layer, const struct layer_weights *weights,
-                      const struct shape *kernel, struct arena *arena, struct err *err);
+                      const struct shape *kernel, const char *option, struct arena *arena,
+                      struct err *err);
 /* NULL: there is none. */
 const float *layer_weights_bias(const struct layer *layer);
 float *layer_weights_bias_grad(const struct layer *layer);
