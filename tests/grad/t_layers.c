@@ -4,106 +4,17 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "tests/grad/layer_cases.h"
 #include "tests/test.h"
 #include "trainer/single.h"
 
-/* Values of the input are drawn from `low` .. `low` + 2, away from kinks where a layer has one. */
-static const struct grad_case {
-    const char *layer, *config;
-    struct shape input;
-    double tolerance;
-    int n_inputs; /* 0: one */
-} cases[] = {
-    {"Conv2D", "{\"filters\": 3, \"kernel_size\": 3}", {4, {2, 5, 6, 2}}, 0, 0},
-    {"Conv2D",
-     "{\"filters\": 4, \"kernel_size\": [3, 2], \"strides\": 2, \"padding\": \"same\", "
-     "\"activation\": \"tanh\"}",
-     {4, {2, 5, 6, 2}},
-     0,
-     0},
-    {"Conv2D",
-     "{\"filters\": 4, \"kernel_size\": 3, \"groups\": 2, \"use_bias\": false, "
-     "\"activation\": \"gelu\"}",
-     {4, {2, 5, 6, 4}},
-     0,
-     0},
-    {"Conv2D",
-     "{\"filters\": 2, \"kernel_size\": 2, \"dilation_rate\": 2, \"activation\": \"softmax\"}",
-     {4, {2, 5, 6, 3}},
-     0,
-     0},
-    {"Dense", "{\"units\": 5, \"activation\": \"sigmoid\"}", {2, {3, 4}}, 0, 0},
-    {"Dense", "{\"units\": 5, \"activation\": \"softmax\"}", {3, {3, 2, 4}}, 0, 0},
-    {"MaxPooling2D",
-     "{\"pool_size\": [2, 3], \"strides\": [1, 2], \"padding\": \"same\"}",
-     {4, {2, 5, 6, 3}},
-     0,
-     0},
-    {"AveragePooling2D", "{\"pool_size\": 2, \"padding\": \"same\"}", {4, {2, 5, 5, 3}}, 0, 0},
-    {"GlobalAveragePooling2D", "{}", {4, {2, 5, 5, 3}}, 0, 0},
-    {"Flatten", "{}", {4, {2, 3, 3, 2}}, 0, 0},
-    {"Activation", "{\"activation\": \"elu\"}", {2, {3, 7}}, 0, 0},
-    {"Activation", "{\"activation\": \"log_softmax\"}", {2, {3, 7}}, 0, 0},
-    {"ReLU", "{\"negative_slope\": 0.1, \"max_value\": 0.7}", {2, {3, 7}}, 0, 0},
-    {"Softmax", "{}", {2, {3, 7}}, 0, 0},
-    {"BatchNormalization", "{}", {4, {3, 2, 2, 4}}, 0.02, 0},
-    {"BatchNormalization", "{\"scale\": false, \"trainable\": false}", {4, {3, 2, 2, 4}}, 0.02, 0},
-    {"Rescaling", "{\"scale\": 0.5, \"offset\": 1}", {2, {3, 7}}, 0, 0},
-    {"Normalization", "{\"mean\": [0.1, 0.2, 0.3], \"variance\": [1, 2, 4]}", {2, {3, 3}}, 0, 0},
-    {"Normalization", "{}", {4, {2, 3, 3, 2}}, 0, 0},
-    {"Dropout", "{\"rate\": 0.4}", {2, {3, 7}}, 0, 0},
-    {"Add", "{}", {2, {3, 7}}, 0, 3},
-    {"Subtract", "{}", {2, {3, 7}}, 0, 2},
-    {"Multiply", "{}", {2, {3, 7}}, 0, 3},
-    {"Average", "{}", {2, {3, 7}}, 0, 3},
-    {"Maximum", "{}", {2, {3, 7}}, 0, 3},
-    {"Minimum", "{}", {2, {3, 7}}, 0, 2},
-    {"Concatenate", "{\"axis\": 1}", {4, {2, 3, 2, 2}}, 0, 3},
-    {"Concatenate", "{}", {4, {2, 3, 2, 2}}, 0, 2},
-    {"DepthwiseConv2D",
-     "{\"kernel_size\": 3, \"depth_multiplier\": 2, \"activation\": \"tanh\"}",
-     {4, {2, 5, 6, 3}},
-     0,
-     0},
-    {"ELU", "{\"alpha\": 0.5}", {2, {3, 7}}, 0, 0},
-    {"LeakyReLU", "{}", {2, {3, 7}}, 0, 0},
-    {"PReLU",
-     "{\"shared_axes\": [1], \"alpha_initializer\": {\"Constant\": {\"value\": 0.2}}}",
-     {3, {3, 2, 4}},
-     0,
-     0},
-    {"GlobalMaxPooling2D", "{}", {4, {2, 3, 4, 2}}, 0, 0},
-    {"Identity", "{}", {2, {3, 7}}, 0, 0},
-    {"Reshape", "{\"target_shape\": [-1, 2]}", {3, {2, 4, 3}}, 0, 0},
-    {"UpSampling2D", "{\"size\": [2, 3]}", {4, {2, 3, 2, 2}}, 0, 0},
-    {"ZeroPadding2D", "{\"padding\": [[1, 0], [2, 3]]}", {4, {2, 3, 2, 2}}, 0, 0},
-    {"LayerNormalization", "{}", {3, {3, 2, 5}}, 0.02, 0},
-    {"LayerNormalization", "{\"axis\": [1, 3], \"center\": false}", {4, {2, 3, 2, 4}}, 0.02, 0},
-    {"GroupNormalization", "{\"groups\": 2}", {4, {2, 3, 2, 6}}, 0.02, 0},
-    {"GroupNormalization", "{\"groups\": -1, \"axis\": 1}", {4, {2, 3, 2, 4}}, 0.02, 0},
-    {"RMSNormalization", "{\"axis\": [1, 2]}", {3, {3, 2, 5}}, 0.02, 0},
-    {"UnitNormalization", "{\"axis\": 1}", {3, {3, 4, 5}}, 0, 0},
-    {"SpatialDropout1D", "{\"rate\": 0.4}", {3, {3, 2, 5}}, 0, 0},
-    {"SpatialDropout2D", "{\"rate\": 0.4}", {4, {2, 3, 2, 5}}, 0, 0},
-    {"SpatialDropout3D", "{\"rate\": 0.4}", {5, {2, 3, 2, 2, 5}}, 0, 0},
-    {"GaussianNoise", "{\"stddev\": 0.5}", {2, {3, 7}}, 0, 0},
-    {"GaussianDropout", "{\"rate\": 0.3}", {2, {3, 7}}, 0, 0},
-    {"AlphaDropout", "{\"rate\": 0.3}", {2, {3, 7}}, 0, 0},
-    {"Permute", "{\"dims\": [3, 1, 2]}", {4, {2, 3, 2, 4}}, 0, 0},
-    {"RepeatVector", "{\"n\": 3}", {2, {3, 7}}, 0, 0},
-    {"ZeroPadding1D", "{\"padding\": [0, 2]}", {3, {2, 3, 2}}, 0, 0},
-    {"ZeroPadding3D", "{\"padding\": [1, 0, [2, 1]]}", {5, {2, 3, 2, 2, 2}}, 0, 0},
-    {"Cropping1D", "{}", {3, {2, 4, 2}}, 0, 0},
-    {"Cropping2D", "{\"cropping\": [1, [0, 2]]}", {4, {2, 4, 3, 2}}, 0, 0},
-    {"Cropping3D", "{\"cropping\": [0, [1, 0], [0, 2]]}", {5, {2, 3, 3, 4, 2}}, 0, 0},
-};
-enum { N_CASES = sizeof(cases) / sizeof(cases[0]), INPUTS = 3, PROBES = 12 };
+enum { INPUTS = LAYER_CASE_INPUTS, PROBES = 12 };
 
 static const char *const backends[] = {"ref", "blas", "dnnl"};
 enum { N_BACKENDS = sizeof(backends) / sizeof(backends[0]) };
 
 struct probe {
-    const struct grad_case *row;
+    const struct layer_case *row;
     struct arena arena;
     struct single_layer *single;
     size_t count, out_count;
@@ -141,7 +52,7 @@ static size_t count_of(const struct shape *shape)
     return (size_t)count;
 }
 
-static bool begin(struct probe *probe, const struct grad_case *row, const char *backend)
+static bool begin(struct probe *probe, const struct layer_case *row, const char *backend)
 {
     struct doc *config;
     struct err err = {0};
@@ -221,7 +132,7 @@ static void compare(struct probe *probe, const char *what, float *values, const 
 START_TEST(matches_differences)
 {
     struct probe probe;
-    if (!begin(&probe, &cases[_i / N_BACKENDS], backends[_i % N_BACKENDS])) {
+    if (!begin(&probe, &layer_cases[_i / N_BACKENDS], backends[_i % N_BACKENDS])) {
         return;
     }
     int n = probe.row->n_inputs ? probe.row->n_inputs : 1;
@@ -249,7 +160,7 @@ START_TEST(matches_differences)
 END_TEST
 
 /* An initializer that does not exist is refused under the name of its option. */
-static void check_initializer(const struct grad_case *row, const char *option)
+static void check_initializer(const struct layer_case *row, const char *option)
 {
     struct probe probe = {.row = row};
     struct doc *config;
@@ -272,10 +183,10 @@ static void check_initializer(const struct grad_case *row, const char *option)
 START_TEST(initializers_are_named)
 {
     const struct layer_desc *desc;
-    ck_assert_int_eq(layer_find(cases[_i].layer, &desc, NULL), 0);
+    ck_assert_int_eq(layer_find(layer_cases[_i].layer, &desc, NULL), 0);
     for (const struct opt *row = desc->options; row->type != OPT_END; row++) {
         if (strstr(row->name, "_initializer")) {
-            check_initializer(&cases[_i], row->name);
+            check_initializer(&layer_cases[_i], row->name);
         }
     }
 }
@@ -286,8 +197,8 @@ START_TEST(covers_every_layer)
 {
     for (size_t i = 0; layer_at(i); i++) {
         bool found = strcmp(layer_at(i)->name, "InputLayer") == 0;
-        for (size_t c = 0; c < N_CASES; c++) {
-            found = found || strcmp(cases[c].layer, layer_at(i)->name) == 0;
+        for (size_t c = 0; c < N_LAYER_CASES; c++) {
+            found = found || strcmp(layer_cases[c].layer, layer_at(i)->name) == 0;
         }
         ck_assert_msg(found, "no gradient case for %s", layer_at(i)->name);
     }
@@ -298,8 +209,8 @@ int main(void)
 {
     Suite *suite = suite_create("layer gradients");
     TCase *tcase = tcase_create("layers");
-    tcase_add_loop_test(tcase, matches_differences, 0, N_CASES * N_BACKENDS);
-    tcase_add_loop_test(tcase, initializers_are_named, 0, N_CASES);
+    tcase_add_loop_test(tcase, matches_differences, 0, N_LAYER_CASES * N_BACKENDS);
+    tcase_add_loop_test(tcase, initializers_are_named, 0, N_LAYER_CASES);
     tcase_add_test(tcase, covers_every_layer);
     suite_add_tcase(suite, tcase);
     return test_main(suite);

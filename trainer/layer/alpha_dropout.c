@@ -3,7 +3,7 @@
 #include "trainer/layer/layer_noise.h"
 
 static const struct opt options[] = {
-    LAYER_RATE_ROWS("The part of the values that become SELU's least one."),
+    LAYER_RATE_ROWS(LAYER_ROWS, "The part of the values that become SELU's least one."),
     OPT_DOC_ROW(layer_rate, noise_shape, "Not supported yet.", .flags = OPT_NULLABLE),
     OPT_END_ROW,
 };

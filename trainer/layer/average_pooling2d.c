@@ -1,7 +1,7 @@
 #include "trainer/layer/layer_pool.h"
 
 static const struct opt options[] = {
-    LAYER_POOL_ROWS(NULL, OPT_REQUIRED),
+    LAYER_POOL_ROWS(2, NULL, OPT_REQUIRED),
     OPT_END_ROW,
 };
 

@@ -4,6 +4,7 @@
 
 static const struct opt options[] = {
     LAYER_RATE_ROWS(
+        LAYER_ROWS,
         "Dropout's rate of the same strength: the deviation is sqrt(rate / (1 - rate))."),
     OPT_END_ROW,
 };

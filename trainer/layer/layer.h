@@ -8,7 +8,8 @@
  *
  * Shapes are without the batch axis. Data is float32, channels last.
  * Adding one: trainer/layer/NAME.c with `const struct layer_desc layer_NAME`, and NAME in
- * meson.build; its options begin with LAYER_FIELDS and LAYER_ROWS.
+ * meson.build; its options begin with LAYER_FIELDS and LAYER_ROWS (LAYER_NAME_ROWS where
+ * Keras takes no `trainable`).
  */
 #ifndef TRAINER_LAYER_LAYER_H
 #define TRAINER_LAYER_LAYER_H
@@ -45,10 +46,12 @@ struct layer_common {
     LAYER_FIELDS
 };
 // clang-format off
-#define LAYER_ROWS(S) \
+#define LAYER_NAME_ROWS(S) \
     OPT_STR_ROW(S, name, NULL, "The layer's name; made from its class if none is given.", .flags = OPT_NULLABLE), \
-    OPT_BOOL_ROW(S, trainable, true, "Whether its variables are trained."), \
     OPT_DOC_ROW(S, dtype, "Of Keras; float32 is what there is.", .flags = OPT_NULLABLE)
+#define LAYER_ROWS(S) \
+    LAYER_NAME_ROWS(S), \
+    OPT_BOOL_ROW(S, trainable, true, "Whether its variables are trained.")
 #define LAYER_FORMAT_ROW(S) \
     OPT_ENUM_ROW(S, data_format, 0, layer_formats, "The order of the axes; channels stand last.", .flags = OPT_NULLABLE)
 // clang-format on

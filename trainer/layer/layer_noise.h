@@ -23,8 +23,9 @@ struct layer_rate {
 // clang-format off
 #define LAYER_SEED_ROW(S) \
     OPT_I64_ROW(S, seed, -1, -1, OPT_I64_MAX, "A seed instead of the job's.", .flags = OPT_NULLABLE)
-#define LAYER_RATE_ROWS(h) \
-    LAYER_ROWS(layer_rate), \
+/* common: LAYER_ROWS or, for those that Keras gives no `trainable`, LAYER_NAME_ROWS. */
+#define LAYER_RATE_ROWS(common, h) \
+    common(layer_rate), \
     OPT_F64_ROW(layer_rate, rate, 0.5, 0.0, 1.0, h, .flags = OPT_REQUIRED), \
     LAYER_SEED_ROW(layer_rate)
 // clang-format on

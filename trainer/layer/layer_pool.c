@@ -3,21 +3,34 @@
 const struct opt_name layer_pool_paddings[] = {
     {"valid", KERNEL_PAD_VALID}, {"same", KERNEL_PAD_SAME}, {NULL, 0}};
 
+static int axes_of(const struct layer *layer)
+{
+    const struct layer_pool *o = layer->options;
+    return (int)o->pool_size.n;
+}
+
+static const struct opt_ints *strides_of(const struct layer *layer)
+{
+    const struct layer_pool *o = layer->options;
+    return o->strides.n ? &o->strides : &o->pool_size;
+}
+
 static int fill_desc(const struct layer *layer, struct kernel_pool_desc *desc, struct err *err)
 {
     const struct layer_pool *o = layer->options;
     const struct shape *in = &layer->inputs[0];
-    const struct opt_ints *strides = o->strides.n ? &o->strides : &o->pool_size;
+    const struct opt_ints *strides = strides_of(layer);
+    const int axes = axes_of(layer), x = axes - 1;
     *desc = (struct kernel_pool_desc){
         .n = 1,
-        .pool_h = (int)o->pool_size.v[0],
-        .pool_w = (int)o->pool_size.v[1],
-        .stride_h = (int)strides->v[0],
-        .stride_w = (int)strides->v[1],
+        .pool_h = axes == 1 ? 1 : (int)o->pool_size.v[0],
+        .pool_w = (int)o->pool_size.v[x],
+        .stride_h = axes == 1 ? 1 : (int)strides->v[0],
+        .stride_w = (int)strides->v[x],
     };
-    int r = layer_int(in->d[0], "input", &desc->h, err);
-    r = r < 0 ? r : layer_int(in->d[1], "input", &desc->w, err);
-    r = r < 0 ? r : layer_int(in->d[2], "input", &desc->c, err);
+    int r = layer_int(axes == 1 ? 1 : in->d[0], "input", &desc->h, err);
+    r = r < 0 ? r : layer_int(in->d[x], "input", &desc->w, err);
+    r = r < 0 ? r : layer_int(in->d[axes], "input", &desc->c, err);
     return r < 0 ? r : kernel_pool_shape(desc, (enum kernel_pad)o->padding, err);
 }
 
@@ -25,9 +38,11 @@ static int fill_desc(const struct layer *layer, struct kernel_pool_desc *desc, s
 static bool is_empty(const struct layer *layer)
 {
     const struct layer_pool *o = layer->options;
-    const struct shape *in = &layer->inputs[0];
-    return (enum kernel_pad)o->padding == KERNEL_PAD_VALID &&
-           (o->pool_size.v[0] > in->d[0] || o->pool_size.v[1] > in->d[1]);
+    bool fits = true;
+    for (int i = 0; i < axes_of(layer); i++) {
+        fits = fits && o->pool_size.v[i] <= layer->inputs[0].d[i];
+    }
+    return (enum kernel_pad)o->padding == KERNEL_PAD_VALID && !fits;
 }
 
 static int64_t windows(int64_t in, int64_t pool, int64_t stride)
@@ -38,18 +53,17 @@ static int64_t windows(int64_t in, int64_t pool, int64_t stride)
 static void infer_empty(struct layer *layer)
 {
     const struct layer_pool *o = layer->options;
-    const struct shape *in = &layer->inputs[0];
-    const struct opt_ints *strides = o->strides.n ? &o->strides : &o->pool_size;
-    layer->output =
-        (struct shape){.rank = 3,
-                       .d = {windows(in->d[0], o->pool_size.v[0], strides->v[0]),
-                             windows(in->d[1], o->pool_size.v[1], strides->v[1]), in->d[2]}};
+    layer->output = layer->inputs[0];
+    for (int i = 0; i < axes_of(layer); i++) {
+        layer->output.d[i] =
+            windows(layer->inputs[0].d[i], o->pool_size.v[i], strides_of(layer)->v[i]);
+    }
 }
 
 int layer_pool_infer(struct layer *layer, struct err *err)
 {
     struct kernel_pool_desc desc;
-    int r = layer_want_rank(layer, 3, err);
+    int r = layer_want_rank(layer, axes_of(layer) + 1, err);
     if (r == 0 && is_empty(layer)) {
         infer_empty(layer);
         return 0;
@@ -58,7 +72,9 @@ int layer_pool_infer(struct layer *layer, struct err *err)
     if (r < 0) {
         return r;
     }
-    layer->output = (struct shape){.rank = 3, .d = {desc.out_h, desc.out_w, desc.c}};
+    layer->output = axes_of(layer) == 1
+                        ? (struct shape){.rank = 2, .d = {desc.out_w, desc.c}}
+                        : (struct shape){.rank = 3, .d = {desc.out_h, desc.out_w, desc.c}};
     layer->flops = (double)desc.out_h * desc.out_w * desc.c * desc.pool_h * desc.pool_w;
     return 0;
 }

@@ -1,4 +1,6 @@
-/* layer_pool - what MaxPooling2D and AveragePooling2D share.
+/* layer_pool - what MaxPooling and AveragePooling share, of sequences and images.
+ *
+ * A sequence is an image with one row.
  *
  * Owns, Threads, Errors, Lifetime: as layer.h.
  */
@@ -15,10 +17,11 @@ struct layer_pool {
 extern const struct opt_name layer_pool_paddings[];
 
 // clang-format off
-#define LAYER_POOL_ROWS(default_size, size_flags) \
+/* axes: 1 or 2. */
+#define LAYER_POOL_ROWS(axes, default_size, size_flags) \
     LAYER_ROWS(layer_pool), \
-    OPT_INTS_ROW(layer_pool, pool_size, default_size, 2, 2, 1, 1 << 16, "Height and width of the window.", .flags = (size_flags)), \
-    OPT_INTS_ROW(layer_pool, strides, NULL, 2, 2, 1, 1 << 16, "Steps of the window; its size if none are given.", .flags = OPT_NULLABLE), \
+    OPT_INTS_ROW(layer_pool, pool_size, default_size, axes, axes, 1, 1 << 16, "Sizes of the window.", .flags = (size_flags)), \
+    OPT_INTS_ROW(layer_pool, strides, NULL, axes, axes, 1, 1 << 16, "Steps of the window; its size if none are given.", .flags = OPT_NULLABLE), \
     OPT_ENUM_ROW(layer_pool, padding, KERNEL_PAD_VALID, layer_pool_paddings, "Whether the border is padded."), \
     LAYER_FORMAT_ROW(layer_pool)
 // clang-format on

@@ -1,7 +1,7 @@
 #include "trainer/layer/layer_pool.h"
 
 static const struct opt options[] = {
-    LAYER_POOL_ROWS("[2,2]", 0),
+    LAYER_POOL_ROWS(2, "[2,2]", 0),
     OPT_END_ROW,
 };
 

@@ -1,7 +1,7 @@
 #include "trainer/layer/layer_noise.h"
 
 static const struct opt options[] = {
-    LAYER_RATE_ROWS("The part of the channels that become 0."),
+    LAYER_RATE_ROWS(LAYER_NAME_ROWS, "The part of the channels that become 0."),
     OPT_END_ROW,
 };
 

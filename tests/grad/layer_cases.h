@@ -1,0 +1,151 @@
+/* layer_cases - every layer with options, for tests that loop over all: gradients, and Keras as the
+ * judge of what is exported.
+ *
+ * Owns:     nothing.
+ * Threads:  const.
+ * Errors:   none.
+ * Lifetime: the process's.
+ */
+#ifndef TESTS_GRAD_LAYER_CASES_H
+#define TESTS_GRAD_LAYER_CASES_H
+
+#include "base/tensor.h"
+
+/* Values of the input are drawn from -1 .. 1. */
+static const struct layer_case {
+    const char *layer, *config;
+    struct shape input; /* with the batch */
+    double tolerance;   /* of the gradients; 0: the usual one */
+    int n_inputs;       /* 0: one */
+} layer_cases[] = {
+    {"Conv2D", "{\"filters\": 3, \"kernel_size\": 3}", {4, {2, 5, 6, 2}}, 0, 0},
+    {"Conv2D",
+     "{\"filters\": 4, \"kernel_size\": [3, 2], \"strides\": 2, \"padding\": \"same\", "
+     "\"activation\": \"tanh\"}",
+     {4, {2, 5, 6, 2}},
+     0,
+     0},
+    {"Conv2D",
+     "{\"filters\": 4, \"kernel_size\": 3, \"groups\": 2, \"use_bias\": false, "
+     "\"activation\": \"gelu\"}",
+     {4, {2, 5, 6, 4}},
+     0,
+     0},
+    {"Conv2D",
+     "{\"filters\": 2, \"kernel_size\": 2, \"dilation_rate\": 2, \"activation\": \"softmax\"}",
+     {4, {2, 5, 6, 3}},
+     0,
+     0},
+    {"Dense", "{\"units\": 5, \"activation\": \"sigmoid\"}", {2, {3, 4}}, 0, 0},
+    {"Dense", "{\"units\": 5, \"activation\": \"softmax\"}", {3, {3, 2, 4}}, 0, 0},
+    {"MaxPooling2D",
+     "{\"pool_size\": [2, 3], \"strides\": [1, 2], \"padding\": \"same\"}",
+     {4, {2, 5, 6, 3}},
+     0,
+     0},
+    {"AveragePooling2D", "{\"pool_size\": 2, \"padding\": \"same\"}", {4, {2, 5, 5, 3}}, 0, 0},
+    {"GlobalAveragePooling2D", "{}", {4, {2, 5, 5, 3}}, 0, 0},
+    {"Flatten", "{}", {4, {2, 3, 3, 2}}, 0, 0},
+    {"Activation", "{\"activation\": \"elu\"}", {2, {3, 7}}, 0, 0},
+    {"Activation", "{\"activation\": \"log_softmax\"}", {2, {3, 7}}, 0, 0},
+    {"ReLU", "{\"negative_slope\": 0.1, \"max_value\": 0.7}", {2, {3, 7}}, 0, 0},
+    {"Softmax", "{}", {2, {3, 7}}, 0, 0},
+    {"BatchNormalization", "{}", {4, {3, 2, 2, 4}}, 0.02, 0},
+    {"BatchNormalization", "{\"scale\": false, \"trainable\": false}", {4, {3, 2, 2, 4}}, 0.02, 0},
+    {"Rescaling", "{\"scale\": 0.5, \"offset\": 1}", {2, {3, 7}}, 0, 0},
+    {"Normalization", "{\"mean\": [0.1, 0.2, 0.3], \"variance\": [1, 2, 4]}", {2, {3, 3}}, 0, 0},
+    {"Normalization", "{}", {4, {2, 3, 3, 2}}, 0, 0},
+    {"Dropout", "{\"rate\": 0.4}", {2, {3, 7}}, 0, 0},
+    {"Add", "{}", {2, {3, 7}}, 0, 3},
+    {"Subtract", "{}", {2, {3, 7}}, 0, 2},
+    {"Multiply", "{}", {2, {3, 7}}, 0, 3},
+    {"Average", "{}", {2, {3, 7}}, 0, 3},
+    {"Maximum", "{}", {2, {3, 7}}, 0, 3},
+    {"Minimum", "{}", {2, {3, 7}}, 0, 2},
+    {"Concatenate", "{\"axis\": 1}", {4, {2, 3, 2, 2}}, 0, 3},
+    {"Concatenate", "{}", {4, {2, 3, 2, 2}}, 0, 2},
+    {"DepthwiseConv2D",
+     "{\"kernel_size\": 3, \"depth_multiplier\": 2, \"activation\": \"tanh\"}",
+     {4, {2, 5, 6, 3}},
+     0,
+     0},
+    {"ELU", "{\"alpha\": 0.5}", {2, {3, 7}}, 0, 0},
+    {"LeakyReLU", "{}", {2, {3, 7}}, 0, 0},
+    {"PReLU",
+     "{\"shared_axes\": [1], \"alpha_initializer\": {\"Constant\": {\"value\": 0.2}}}",
+     {3, {3, 2, 4}},
+     0,
+     0},
+    {"GlobalMaxPooling2D", "{}", {4, {2, 3, 4, 2}}, 0, 0},
+    {"Identity", "{}", {2, {3, 7}}, 0, 0},
+    {"Reshape", "{\"target_shape\": [-1, 2]}", {3, {2, 4, 3}}, 0, 0},
+    {"UpSampling2D", "{\"size\": [2, 3]}", {4, {2, 3, 2, 2}}, 0, 0},
+    {"ZeroPadding2D", "{\"padding\": [[1, 0], [2, 3]]}", {4, {2, 3, 2, 2}}, 0, 0},
+    {"LayerNormalization", "{}", {3, {3, 2, 5}}, 0.02, 0},
+    {"LayerNormalization", "{\"axis\": [1, 3], \"center\": false}", {4, {2, 3, 2, 4}}, 0.02, 0},
+    {"GroupNormalization", "{\"groups\": 2}", {4, {2, 3, 2, 6}}, 0.02, 0},
+    {"GroupNormalization", "{\"groups\": -1, \"axis\": 1}", {4, {2, 3, 2, 4}}, 0.02, 0},
+    {"RMSNormalization", "{\"axis\": [1, 2]}", {3, {3, 2, 5}}, 0.02, 0},
+    {"UnitNormalization", "{\"axis\": 1}", {3, {3, 4, 5}}, 0, 0},
+    {"SpatialDropout1D", "{\"rate\": 0.4}", {3, {3, 2, 5}}, 0, 0},
+    {"SpatialDropout2D", "{\"rate\": 0.4}", {4, {2, 3, 2, 5}}, 0, 0},
+    {"SpatialDropout3D", "{\"rate\": 0.4}", {5, {2, 3, 2, 2, 5}}, 0, 0},
+    {"GaussianNoise", "{\"stddev\": 0.5}", {2, {3, 7}}, 0, 0},
+    {"GaussianDropout", "{\"rate\": 0.3}", {2, {3, 7}}, 0, 0},
+    {"AlphaDropout", "{\"rate\": 0.3}", {2, {3, 7}}, 0, 0},
+    {"Permute", "{\"dims\": [3, 1, 2]}", {4, {2, 3, 2, 4}}, 0, 0},
+    {"RepeatVector", "{\"n\": 3}", {2, {3, 7}}, 0, 0},
+    {"ZeroPadding1D", "{\"padding\": [0, 2]}", {3, {2, 3, 2}}, 0, 0},
+    {"ZeroPadding3D", "{\"padding\": [1, 0, [2, 1]]}", {5, {2, 3, 2, 2, 2}}, 0, 0},
+    {"Cropping1D", "{}", {3, {2, 4, 2}}, 0, 0},
+    {"Cropping2D", "{\"cropping\": [1, [0, 2]]}", {4, {2, 4, 3, 2}}, 0, 0},
+    {"Cropping3D", "{\"cropping\": [0, [1, 0], [0, 2]]}", {5, {2, 3, 3, 4, 2}}, 0, 0},
+    {"Conv1D",
+     "{\"filters\": 3, \"kernel_size\": 3, \"padding\": \"causal\", \"dilation_rate\": 2}",
+     {3, {2, 7, 2}},
+     0,
+     0},
+    {"Conv1D",
+     "{\"filters\": 4, \"kernel_size\": 3, \"strides\": 2, \"padding\": \"same\", \"groups\": 2, "
+     "\"activation\": \"tanh\"}",
+     {3, {2, 7, 4}},
+     0,
+     0},
+    {"DepthwiseConv1D", "{\"kernel_size\": 3, \"depth_multiplier\": 2}", {3, {2, 7, 3}}, 0, 0},
+    {"Conv1DTranspose",
+     "{\"filters\": 3, \"kernel_size\": 3, \"strides\": 2, \"activation\": \"tanh\"}",
+     {3, {2, 4, 2}},
+     0,
+     0},
+    {"Conv2DTranspose",
+     "{\"filters\": 3, \"kernel_size\": [3, 2], \"strides\": 2, \"padding\": \"same\"}",
+     {4, {2, 3, 4, 2}},
+     0,
+     0},
+    {"Conv2DTranspose",
+     "{\"filters\": 2, \"kernel_size\": 3, \"strides\": 3, \"output_padding\": [1, 2], "
+     "\"activation\": \"softmax\"}",
+     {4, {2, 3, 2, 3}},
+     0,
+     0},
+    {"SeparableConv1D", "{\"filters\": 3, \"kernel_size\": 3}", {3, {2, 7, 2}}, 0, 0},
+    {"SeparableConv2D",
+     "{\"filters\": 3, \"kernel_size\": 3, \"depth_multiplier\": 2, \"strides\": 2, "
+     "\"activation\": \"sigmoid\"}",
+     {4, {2, 5, 6, 2}},
+     0,
+     0},
+    {"MaxPooling1D",
+     "{\"pool_size\": 3, \"strides\": 1, \"padding\": \"same\"}",
+     {3, {2, 6, 3}},
+     0,
+     0},
+    {"AveragePooling1D", "{\"pool_size\": 2}", {3, {2, 6, 3}}, 0, 0},
+    {"GlobalAveragePooling1D", "{}", {3, {2, 5, 3}}, 0, 0},
+    {"GlobalMaxPooling1D", "{}", {3, {2, 5, 3}}, 0, 0},
+    {"GlobalAveragePooling3D", "{\"keepdims\": true}", {5, {2, 2, 3, 2, 3}}, 0, 0},
+    {"GlobalMaxPooling3D", "{}", {5, {2, 2, 3, 2, 3}}, 0, 0},
+};
+enum { N_LAYER_CASES = sizeof(layer_cases) / sizeof(layer_cases[0]), LAYER_CASE_INPUTS = 3 };
+
+#endif
