@@ -12,6 +12,7 @@
 #define PIPELINE_ELEMENT_H
 
 #include "base/tensor.h"
+#include "pipeline/image/look.h"
 
 enum element_kind {
 #define KIND_ROW(symbol, name) ELEMENT_##symbol,
@@ -40,6 +41,7 @@ struct element_spec {
 struct element {
     int64_t sample; /* its number in the data set's split */
     struct tensor fields[ELEMENT_FIELDS_MAX];
+    struct look_part parts[ELEMENT_FIELDS_MAX]; /* of fields that are a part of their picture */
 };
 
 const char *element_kind_name(enum element_kind kind);

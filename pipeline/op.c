@@ -243,7 +243,9 @@ static uint64_t seed_of(const struct op *op, const struct op_key *key)
 void op_draw(const struct op *op, const struct op_spec *in, const struct op_key *key,
              float params[OP_PARAMS_MAX])
 {
-    if (op->desc->draw != NULL) {
+    if (op->is_still) {
+        op->desc->still(op->ctx, in, params);
+    } else if (op->desc->draw != NULL) {
         struct rng rng;
         const uint64_t seed = seed_of(op, key);
         const bool is_batch = (op->flags & OP_BATCH) != 0;
@@ -286,11 +288,21 @@ static int run_planes(const struct op *op, const float *params, const struct op_
     return r;
 }
 
-int op_run_given(const struct op *op, const float *params, const struct op_key *key,
-                 const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
-                 struct err *err)
+struct op_spec op_whole(const struct tensor *in, const struct look_part *part)
 {
-    const struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
+    struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
+    if (part->height > 0) {
+        spec.shape.d[0] = part->height;
+        spec.shape.d[1] = part->width;
+    }
+    return spec;
+}
+
+static int run_given(const struct op *op, const float *params, const struct op_key *key,
+                     const struct look_part *part, const struct tensor *in, struct tensor *out,
+                     struct op_scratch *scratch, struct err *err)
+{
+    const struct op_spec spec = op_whole(in, part);
     struct op_spec got;
     int r = spec_out(op, &spec, &got, err);
     if (r < 0) {
@@ -304,6 +316,10 @@ int op_run_given(const struct op *op, const float *params, const struct op_key *
     if (op->is_channels_first) {
         return run_planes(op, params, &own, in, out, scratch, err);
     }
+    if (op->desc->run_part != NULL) {
+        return op->desc->run_part(op->ctx, params, part, in, out, scratch, err);
+    }
+    BUG_ON(part->height > 0);
     if ((op->flags & OP_GEOMETRIC) == 0) {
         return op->desc->run(op->ctx, params, &own, in, out, scratch, err);
     }
@@ -315,13 +331,50 @@ int op_run_given(const struct op *op, const float *params, const struct op_key *
     return 0;
 }
 
+bool op_look(const struct op *op, const struct op_spec *in, const struct op_key *key,
+             struct look_area *ret)
+{
+    float params[OP_PARAMS_MAX] = {0};
+    if (op->desc->look == NULL || op->is_channels_first) {
+        return false;
+    }
+    op_draw(op, in, key, params);
+    op->desc->look(op->ctx, params, in, ret);
+    return true;
+}
+
+bool op_make_still(struct op *op)
+{
+    op->is_still = (op->flags & OP_RANDOM) != 0 && op->desc->still != NULL;
+    if (op->is_still) {
+        op->flags &= ~(unsigned)(OP_RANDOM | OP_BATCH);
+    }
+    return (op->flags & OP_RANDOM) == 0;
+}
+
+int op_run_given(const struct op *op, const float *params, const struct op_key *key,
+                 const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+                 struct err *err)
+{
+    static const struct look_part whole = {0};
+    return run_given(op, params, key, &whole, in, out, scratch, err);
+}
+
+int op_run_part(const struct op *op, const struct op_key *key, const struct look_part *part,
+                const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+                struct err *err)
+{
+    float params[OP_PARAMS_MAX] = {0};
+    const struct op_spec spec = op_whole(in, part);
+    op_draw(op, &spec, key, params);
+    return run_given(op, params, key, part, in, out, scratch, err);
+}
+
 int op_run(const struct op *op, const struct op_key *key, const struct tensor *in,
            struct tensor *out, struct op_scratch *scratch, struct err *err)
 {
-    float params[OP_PARAMS_MAX] = {0};
-    const struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
-    op_draw(op, &spec, key, params);
-    return op_run_given(op, params, key, in, out, scratch, err);
+    static const struct look_part whole = {0};
+    return op_run_part(op, key, &whole, in, out, scratch, err);
 }
 
 static bool is_outside(double v, const struct op_bounds *bounds)
@@ -403,7 +456,9 @@ void op_reference(struct buf *out)
             continue;
         }
         buf_printf(out, "## %s\n\n%s%s\n\n", (*row)->name, (*row)->summary,
-                   ((*row)->flags & OP_RANDOM) != 0 ? " Random: only in training." : "");
+                   ((*row)->flags & OP_RANDOM) == 0 ? ""
+                   : (*row)->still != NULL          ? ""
+                                                    : " Random: only in training.");
         opt_reference((*row)->options, out);
         buf_puts(out, "\n");
     }

@@ -82,6 +82,16 @@ struct op_desc {
     int (*run)(const void *ctx, const float *params, const struct op_key *key,
                const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
                struct err *err);
+    /* In the place of `run`, for an op that reads a part of a picture only: which one, known from
+     * the draws and the size; and the work, on the whole picture or on that part. */
+    void (*look)(const void *ctx, const float *params, const struct op_spec *in,
+                 struct look_area *ret);
+    int (*run_part)(const void *ctx, const float *params, const struct look_part *part,
+                    const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+                    struct err *err);
+    /* For a random op that is not left out in validation and predictions: what stands there in the
+     * place of draws. */
+    void (*still)(const void *ctx, const struct op_spec *in, float *params);
     /* OP_GEOMETRIC: the map from output to input. */
     void (*affine)(const void *ctx, const float *params, int64_t height, int64_t width,
                    struct affine *ret);
@@ -100,6 +110,7 @@ struct op {
     const char *name; /* given, or Keras's way: random_flip, random_flip_1 */
     uint64_t id;      /* of its name: the same in the pipeline and in a model */
     bool is_channels_first;
+    bool is_still; /* takes `still` for `draw` */
     bool has_seed; /* the op's own seed takes the job's place */
     uint64_t seed;
     struct op_spec in, out; /* after op_check */
@@ -124,6 +135,17 @@ void op_draw(const struct op *op, const struct op_spec *in, const struct op_key 
  * out do not overlap. */
 int op_run(const struct op *op, const struct op_key *key, const struct tensor *in,
            struct tensor *out, struct op_scratch *scratch, struct err *err);
+/* The same where only a part of `in` is there; part->height 0: all of it. */
+int op_run_part(const struct op *op, const struct op_key *key, const struct look_part *part,
+                const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
+                struct err *err);
+/* What op_run_part will read. False: all. */
+bool op_look(const struct op *op, const struct op_spec *in, const struct op_key *key,
+             struct look_area *ret);
+/* Of a picture: the size of the whole. */
+struct op_spec op_whole(const struct tensor *in, const struct look_part *part);
+/* For validation and predictions. False: it is left out there. */
+bool op_make_still(struct op *op);
 int op_run_given(const struct op *op, const float *params, const struct op_key *key,
                  const struct tensor *in, struct tensor *out, struct op_scratch *scratch,
                  struct err *err);

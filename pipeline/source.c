@@ -159,6 +159,7 @@ static bool is_skipped(const struct source_call *call, int64_t sample)
 int source_read(struct source *source, const struct stage_place *place,
                 const struct source_call *call, struct element *ret, struct err *err)
 {
+    memset(ret->parts, 0, sizeof ret->parts);
     if (!source->is_stored) {
         return source->desc->read(source, place, call, ret, err);
     }

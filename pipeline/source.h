@@ -37,8 +37,9 @@ struct source_want {
 };
 /* For whom an element is made. */
 struct source_call {
-    int64_t epoch, step; /* of the batch */
-    const struct opt_ints *skip; /* samples that are not to be opened, or NULL */
+    int64_t epoch, step;            /* of the batch */
+    const struct opt_ints *skip;    /* samples that are not to be opened, or NULL */
+    const struct look_asker *asker; /* what is read of a picture, or NULL */
 };
 
 struct source;

@@ -73,7 +73,7 @@ static int read_op(struct compile *c, const struct doc *doc, const char *path,
     op->line = (int)doc->line;
     /* Names were counted above, so that an op draws the same with and without random ones before
      * it. */
-    if (c->want->is_training || (op->op.flags & OP_RANDOM) == 0) {
+    if (c->want->is_training || op_make_still(&op->op)) {
         s->n_ops++;
     }
     return 0;

@@ -54,27 +54,34 @@ void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step,
     stream_place(stream, epoch, at / stream->batch, at % stream->batch, ret);
 }
 
-static int apply_node(const struct stream *s, struct stream_node *node, const struct tensor *in,
+/* A field of which perhaps only a part was read. */
+struct input {
+    const struct tensor *x;
+    const struct look_part *part;
+};
+
+static int apply_node(const struct stream *s, struct stream_node *node, const struct input *in,
                       const struct stream_places *places, struct tensor *out,
                       struct op_scratch *scratch, struct err *err)
 {
     if (node->n_ops > 1) {
-        return fuse_run(s, node, in, places, out, err);
+        BUG_ON(in->part->height > 0);
+        return fuse_run(s, node, in->x, places, out, err);
     }
     const struct stream_op *op = &node->ops[0];
     const struct op_key key = fuse_key(s, op, places);
-    return op_run(&op->op, &key, in, out, scratch, err);
+    return op_run_part(&op->op, &key, in->part, in->x, out, scratch, err);
 }
 
 /* Bytes of what the node makes of this input. */
-static int out_bytes(const struct stream_node *node, const struct tensor *in, size_t *ret,
+static int out_bytes(const struct stream_node *node, const struct input *in, size_t *ret,
                      struct err *err)
 {
     *ret = node->out_bytes;
     if (*ret > 0) {
         return 0;
     }
-    struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
+    struct op_spec spec = op_whole(in->x, in->part);
     for (int i = 0; i < node->n_ops; i++) {
         struct op op = node->ops[i].op;
         int r = op_check(&op, &spec, err);
@@ -106,20 +113,21 @@ static bool fits(const struct shape *shape, const struct shape *wanted)
 
 /* Where samples may have any size every shape is let through; else all are as the first. */
 static int check_field(const struct stream *stream, const struct stream_chain *chain,
-                       const struct tensor *x, struct err *err)
+                       const struct input *in, struct err *err)
 {
+    const struct op_spec given = op_whole(in->x, in->part);
     const struct shape *wanted = &stream->source->spec.fields[chain->field].spec.shape;
-    if (takes_any(stream, chain) || fits(&x->shape, wanted)) {
+    if (takes_any(stream, chain) || fits(&given.shape, wanted)) {
         return 0;
     }
     char a[96], b[96];
-    shape_format(&x->shape, a, sizeof a);
+    shape_format(&given.shape, a, sizeof a);
     shape_format(wanted, b, sizeof b);
     return err_set(err, ERR_SHAPE, "is %s, the others %s", a, b);
 }
 
 /* Where a node writes: the last one to where the field is wanted. */
-static int place_of(struct stream_chain *chain, int i, const struct tensor *in,
+static int place_of(struct stream_chain *chain, int i, const struct input *in,
                     struct stream_buffers *buffers, void *row, void **ret, struct err *err)
 {
     const bool is_last = i + 1 == chain->n_nodes;
@@ -135,24 +143,28 @@ static int place_of(struct stream_chain *chain, int i, const struct tensor *in,
     return r;
 }
 
-int stream_apply_field(struct stream *stream, struct stream_chain *chain, const struct tensor *x,
+static int apply_field(struct stream *stream, struct stream_chain *chain, const struct input *from,
                        const struct stream_places *places, const struct stream_call *call,
                        struct tensor *ret, struct err *err)
 {
+    static const struct look_part all = {0};
+    const struct tensor *x = from->x;
     struct tensor in = *x, out;
+    struct input given = {&in, from->part};
     void *row = call->rows != NULL ? call->rows[chain->field] : NULL;
     int64_t begin = call->weight > 0 ? clock_us() : 0;
-    int r = check_field(stream, chain, x, err);
+    int r = check_field(stream, chain, from, err);
     for (int i = 0; i < chain->n_nodes && r == 0; i++) {
         struct stream_node *node = &chain->nodes[i];
-        r = place_of(chain, i, &in, &stream->buffers, row, &out.data, err);
-        r = r < 0 ? r : apply_node(stream, node, &in, places, &out, &stream->buffers.op, err);
+        r = place_of(chain, i, &given, &stream->buffers, row, &out.data, err);
+        r = r < 0 ? r : apply_node(stream, node, &given, places, &out, &stream->buffers.op, err);
         if (call->weight > 0) {
             const int64_t now = clock_us();
             node->us += (now - begin) * call->weight;
             begin = now;
         }
         in = out;
+        given.part = &all;
     }
     if (r == 0 && chain->is_to_floats && row != NULL) {
         op_to_floats(&in, (int64_t)(chain->row_bytes / sizeof(float)), row);
@@ -166,19 +178,56 @@ int stream_apply_field(struct stream *stream, struct stream_chain *chain, const 
     return r;
 }
 
+int stream_apply_field(struct stream *stream, struct stream_chain *chain, const struct tensor *x,
+                       const struct stream_places *places, const struct stream_call *call,
+                       struct tensor *ret, struct err *err)
+{
+    static const struct look_part all = {0};
+    const struct input from = {x, &all};
+    return apply_field(stream, chain, &from, places, call, ret, err);
+}
+
+struct reader { /* who asks for an element */
+    const struct stream *stream;
+    const struct stream_places *places;
+};
+
+/* What the first op of a field reads, before there is a picture. */
+static bool ask(const struct look_asker *asker, int64_t height, int64_t width, int64_t channels,
+                struct look_area *ret)
+{
+    const struct reader *reader = asker->ctx;
+    const struct stream_chain *chain = &reader->stream->chains[asker->field];
+    const struct op_spec spec = {.dtype = DTYPE_U8,
+                                 .shape = {.rank = 3, .d = {height, width, channels}}};
+    if (chain->n_nodes == 0 || chain->nodes[0].n_ops > 1) {
+        return false;
+    }
+    const struct stream_op *op = &chain->nodes[0].ops[0];
+    const struct op_key key = fuse_key(reader->stream, op, reader->places);
+    const bool is_part = op_look(&op->op, &spec, &key, ret);
+    ret->shrink = op->exact ? 1 : ret->shrink;
+    return is_part;
+}
+
 int stream_read(struct stream *stream, const struct stream_places *places,
                 const struct stream_call *call, struct element *ret, struct err *err)
 {
     struct element in;
     const int64_t begin = call->weight > 0 ? clock_us() : 0;
-    int r = source_read(stream->source, &places->at[0], &call->source, &in, err);
+    const struct reader reader = {stream, places};
+    const struct look_asker asker = {.ask = ask, .ctx = &reader};
+    struct source_call source = call->source;
+    source.asker = &asker;
+    int r = source_read(stream->source, &places->at[0], &source, &in, err);
     if (call->weight > 0) {
         stream->source_us += (clock_us() - begin) * call->weight;
     }
     ret->sample = in.sample;
+    memset(ret->parts, 0, sizeof ret->parts);
     for (int i = 0; i < stream->spec.n && r == 0; i++) {
-        r = stream_apply_field(stream, &stream->chains[i], &in.fields[i], places, call,
-                               &ret->fields[i], err);
+        const struct input from = {&in.fields[i], &in.parts[i]};
+        r = apply_field(stream, &stream->chains[i], &from, places, call, &ret->fields[i], err);
     }
     return r;
 }

@@ -190,3 +190,12 @@ int decode_run(struct decode *decode, const void *data, size_t size, int channel
 {
     return run(decode, data, size, channels, false, ret, err);
 }
+
+int decode_look(struct decode *decode, const void *data, size_t size, int channels,
+                const struct look_asker *asker, struct decode_image *ret, struct err *err)
+{
+    decode->asker = asker;
+    const int r = run(decode, data, size, channels, false, ret, err);
+    decode->asker = NULL;
+    return r;
+}

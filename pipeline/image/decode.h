@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "pipeline/image/look.h"
 
 enum {
     DECODE_SIDE_MAX = 65500,
@@ -43,6 +44,7 @@ struct decode_image {
     int64_t height, width, channels; /* channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA or CMYK */
     const unsigned char *data;       /* NULL from decode_header */
     int orientation;                 /* EXIF's, applied already; 0 or 1: as stored */
+    struct look_part part;           /* of decode_look */
 };
 
 struct decode;
@@ -63,5 +65,9 @@ int decode_header(struct decode *decode, const void *data, size_t size, struct d
 /* channels: 0 = native, 1 = grey, 3 = RGB. */
 int decode_run(struct decode *decode, const void *data, size_t size, int channels,
                struct decode_image *ret, struct err *err);
+/* The same for who reads a part only. A JPEG is then decoded down to the last row that is looked
+ * at, so damage below it stays unseen; but one that has no end is refused. */
+int decode_look(struct decode *decode, const void *data, size_t size, int channels,
+                const struct look_asker *asker, struct decode_image *ret, struct err *err);
 
 #endif

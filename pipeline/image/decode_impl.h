@@ -13,7 +13,8 @@ struct decode_buffer { /* grows, never shrinks */
 struct decode_jpeg;
 struct decode {
     struct decode_jpeg *jpeg;
-    unsigned formats; /* what is let in */
+    unsigned formats;               /* what is let in */
+    const struct look_asker *asker; /* of the call, or NULL */
     struct decode_buffer pixels, raw, stream, turned;
 };
 

@@ -19,6 +19,9 @@ struct decode_jpeg {
     struct jpeg_error_mgr errors;
     struct jpeg_progress_mgr progress;
     jmp_buf back;
+    const unsigned char *data; /* of the call */
+    size_t size;
+    int orientation;
     int code; /* of the error that is thrown */
     char text[TEXT];
 };
@@ -108,17 +111,89 @@ static int choose_colours(struct jpeg_decompress_struct *codec, int channels, st
     return wanted;
 }
 
-static void read_rows(struct jpeg_decompress_struct *codec, unsigned char *to, size_t stride)
+static void read_rows(struct jpeg_decompress_struct *codec, JDIMENSION end, unsigned char *to,
+                      size_t stride)
 {
-    while (codec->output_scanline < codec->output_height) {
+    const JDIMENSION begin = codec->output_scanline;
+    while (codec->output_scanline < end) {
         JSAMPROW rows[ROWS_AT_ONCE];
-        JDIMENSION n = codec->output_height - codec->output_scanline;
+        JDIMENSION n = end - codec->output_scanline;
         n = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
         for (JDIMENSION i = 0; i < n; i++) {
-            rows[i] = to + (codec->output_scanline + i) * stride;
+            rows[i] = to + (codec->output_scanline - begin + i) * stride;
         }
         (void)jpeg_read_scanlines(codec, rows, n);
     }
+}
+
+/* Pixels of the output that are decoded: whole blocks, and one block more on each side, because
+ * upsampling and the border of a crop reach over. */
+struct span {
+    JDIMENSION begin, end;
+};
+
+static struct span span_of(int64_t at, int64_t n, int shrink, JDIMENSION block, JDIMENSION size)
+{
+    const JDIMENSION first = (JDIMENSION)(at / shrink) / block * block,
+                     last = ((JDIMENSION)((at + n - 1) / shrink) / block + 2) * block;
+    return (struct span){first > block ? first - block : 0, last < size ? last : size};
+}
+
+static void decode_part(struct decode *decode, const struct look_area *look, int made,
+                        struct decode_image *ret)
+{
+    struct jpeg_decompress_struct *codec = &decode->jpeg->codec;
+    codec->scale_num = 8 / (unsigned)look->shrink;
+    codec->scale_denom = 8;
+    (void)jpeg_start_decompress(codec);
+    const JDIMENSION side = (JDIMENSION)codec->min_DCT_scaled_size;
+    const struct span y = span_of(look->top, look->height, look->shrink,
+                                  side * (JDIMENSION)codec->max_v_samp_factor,
+                                  codec->output_height),
+                      x = span_of(look->left, look->width, look->shrink,
+                                  side * (JDIMENSION)codec->max_h_samp_factor, codec->output_width);
+    JDIMENSION left = x.begin, width = x.end - x.begin;
+    if (width < codec->output_width) {
+        jpeg_crop_scanline(codec, &left, &width);
+    }
+    const size_t stride = (size_t)width * (size_t)made;
+    unsigned char *to = decode_need(&decode->pixels, stride * (y.end - y.begin));
+    if (to == NULL) {
+        decode->jpeg->code = ERR_NO_MEMORY;
+        leave((j_common_ptr)codec);
+    }
+    if (y.begin > 0) {
+        (void)jpeg_skip_scanlines(codec, y.begin);
+    }
+    read_rows(codec, y.end, to, stride);
+    ret->part = (struct look_part){.height = ret->height,
+                                   .width = ret->width,
+                                   .top = (int64_t)y.begin * look->shrink,
+                                   .left = (int64_t)left * look->shrink,
+                                   .shrink = look->shrink};
+    ret->height = y.end - y.begin;
+    ret->width = width;
+    ret->data = to;
+}
+
+static bool has_end(const unsigned char *data, size_t size)
+{
+    const unsigned char *at = memrchr(data, 0xd9, size);
+    while (at != NULL && (at == data || at[-1] != 0xff)) {
+        at = memrchr(data, 0xd9, (size_t)(at - data));
+    }
+    return at != NULL;
+}
+
+/* Is a part enough, and which? Colours of CMYK are made from the whole picture, and so is one that
+ * is turned. */
+static bool is_part(const struct decode *decode, const struct decode_image *image,
+                    const struct decode_jpeg *jpeg, struct look_area *ret)
+{
+    const struct look_asker *asker = decode->asker;
+    const bool is_turned = jpeg->orientation > 1 && (decode->formats & DECODE_STORED) == 0;
+    return asker != NULL && image->channels != 4 && !is_turned && has_end(jpeg->data, jpeg->size) &&
+           asker->ask(asker, image->height, image->width, image->channels, ret);
 }
 
 /* Adobe's files hold CMYK inverted: 255 is no ink. Others are turned so that one rule serves. */
@@ -172,6 +247,11 @@ static int run(struct decode *decode, int channels, bool is_header, struct decod
     }
     codec->dct_method = JDCT_ISLOW;
     codec->do_fancy_upsampling = TRUE;
+    struct look_area look;
+    if (is_part(decode, ret, decode->jpeg, &look)) {
+        decode_part(decode, &look, made, ret);
+        return 0;
+    }
     struct decode_buffer *buffer = made == 4 ? &decode->raw : &decode->pixels;
     const size_t stride = (size_t)codec->image_width * (size_t)made;
     unsigned char *to = decode_need(buffer, stride * codec->image_height);
@@ -180,7 +260,7 @@ static int run(struct decode *decode, int channels, bool is_header, struct decod
                        codec->image_height);
     }
     (void)jpeg_start_decompress(codec);
-    read_rows(codec, to, stride);
+    read_rows(codec, codec->output_height, to, stride);
     (void)jpeg_finish_decompress(
         codec); /* reads up to the end marker: a missing one is a warning */
     ret->data = to;
@@ -213,10 +293,13 @@ int decode_jpeg_run(struct decode *decode, const void *data, size_t size, int ch
     jpeg->errors.output_message = no_output;
     jpeg->codec.client_data = jpeg;
     jpeg->progress.progress_monitor = on_progress;
+    jpeg->data = data;
+    jpeg->size = size;
+    jpeg->orientation = exif_of_jpeg(data, size);
     const int r = start(decode, data, size, channels, is_header, ret, err);
     jpeg_destroy_decompress(&jpeg->codec);
     if (r == 0) {
-        ret->orientation = exif_of_jpeg(data, size);
+        ret->orientation = jpeg->orientation;
     }
     return r;
 }

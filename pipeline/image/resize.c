@@ -10,6 +10,12 @@
 
 static const struct resize_passes plain_passes = {vertical_bytes, vertical_floats, round_bytes};
 
+/* What is read of one axis of an image: `length` pixels from `from` on, of `n`. */
+struct extent {
+    int64_t n;
+    float from, length;
+};
+
 /* Where an output pixel of one axis comes from: `taps` weights from `start` on. */
 struct axis {
     int32_t *start, *taps;
@@ -87,24 +93,24 @@ static int64_t span_of(int64_t in, int64_t out, enum resize_method method, bool 
     return span < in ? span : in;
 }
 
-static void axis_nearest(struct axis *axis, int64_t in, int64_t out)
+static void axis_nearest(struct axis *axis, const struct extent *in, int64_t out)
 {
-    const float scale = (float)in / (float)out;
+    const float scale = in->length / (float)out;
     for (int64_t i = 0; i < out; i++) {
-        const int64_t at = (int64_t)floorf(((float)i + 0.5f) * scale);
-        axis->start[i] = (int32_t)(at < in - 1 ? at : in - 1);
+        const int64_t at = (int64_t)floorf(((float)i + 0.5f) * scale + in->from);
+        axis->start[i] = (int32_t)(at < in->n - 1 ? at : in->n - 1);
         axis->taps[i] = 1;
         axis->weights[i * axis->span] = 1;
     }
 }
 
-static void axis_bilinear(struct axis *axis, int64_t in, int64_t out)
+static void axis_bilinear(struct axis *axis, const struct extent *in, int64_t out)
 {
-    const float scale = (float)in / (float)out;
+    const float scale = in->length / (float)out;
     for (int64_t i = 0; i < out; i++) {
-        const float at = ((float)i + 0.5f) * scale - 0.5f, low = floorf(at);
+        const float at = ((float)i + 0.5f) * scale - 0.5f + in->from, low = floorf(at);
         const int64_t first = low > 0 ? (int64_t)low : 0;
-        const int64_t last = (int64_t)ceilf(at) < in - 1 ? (int64_t)ceilf(at) : in - 1;
+        const int64_t last = (int64_t)ceilf(at) < in->n - 1 ? (int64_t)ceilf(at) : in->n - 1;
         float *w = &axis->weights[i * axis->span];
         axis->start[i] = (int32_t)(first < last ? first : last);
         axis->taps[i] = last > first ? 2 : 1;
@@ -130,11 +136,11 @@ static void normalise(float *w, int64_t n)
     }
 }
 
-static void axis_bicubic(struct axis *axis, int64_t in, int64_t out)
+static void axis_bicubic(struct axis *axis, const struct extent *in, int64_t out)
 {
-    const float scale = (float)in / (float)out;
+    const float scale = in->length / (float)out;
     for (int64_t i = 0; i < out; i++) {
-        const float at = ((float)i + 0.5f) * scale - 0.5f;
+        const float at = ((float)i + 0.5f) * scale - 0.5f + in->from;
         const int64_t low = (int64_t)floorf(at);
         /* TensorFlow looks its weights up in a table of 1,024 steps. */
         const float step = rintf((at - (float)low) * 1024) / 1024;
@@ -143,7 +149,7 @@ static void axis_bicubic(struct axis *axis, int64_t in, int64_t out)
         int64_t first = low - 1, n = 0;
         float *w = &axis->weights[i * axis->span];
         for (int k = 0; k < 4; k++) {
-            if (first + k >= 0 && first + k < in) {
+            if (first + k >= 0 && first + k < in->n) {
                 w[n++] = all[k];
             }
         }
@@ -153,18 +159,18 @@ static void axis_bicubic(struct axis *axis, int64_t in, int64_t out)
     }
 }
 
-static void axis_area(struct axis *axis, int64_t in, int64_t out)
+static void axis_area(struct axis *axis, const struct extent *in, int64_t out)
 {
-    const float scale = (float)in / (float)out;
+    const float scale = in->length / (float)out;
     for (int64_t i = 0; i < out; i++) {
-        const float a = (float)i * scale, b = (float)(i + 1) * scale;
-        const int64_t first = (int64_t)floorf(a) < in - 1 ? (int64_t)floorf(a) : in - 1;
+        const float a = (float)i * scale + in->from, b = (float)(i + 1) * scale + in->from;
+        const int64_t first = (int64_t)floorf(a) < in->n - 1 ? (int64_t)floorf(a) : in->n - 1;
         int64_t n = 0;
         float *w = &axis->weights[i * axis->span];
         for (int64_t v = (int64_t)floorf(a); v < (int64_t)ceilf(b); v++) {
             const float lo = (float)v < a ? a : (float)v,
                         hi = (float)(v + 1) > b ? b : (float)(v + 1);
-            const int64_t at = v < in - 1 ? v : in - 1;
+            const int64_t at = v < in->n - 1 ? v : in->n - 1;
             if (at - first >= n) {
                 w[n++] = 0;
             }
@@ -175,19 +181,19 @@ static void axis_area(struct axis *axis, int64_t in, int64_t out)
     }
 }
 
-static void axis_spans(struct axis *axis, int64_t in, int64_t out, enum resize_method method,
-                       bool antialias)
+static void axis_spans(struct axis *axis, const struct extent *in, int64_t out,
+                       enum resize_method method, bool antialias)
 {
-    const float inverse = 1 / ((float)out / (float)in);
+    const float inverse = 1 / ((float)out / in->length);
     const float wide = antialias && inverse > 1 ? inverse : 1, narrow = 1 / wide;
     const float radius = kernel_radius(method) * wide;
     for (int64_t i = 0; i < out; i++) {
-        const float at = ((float)i + 0.5f) * inverse;
+        const float at = ((float)i + 0.5f) * inverse + in->from;
         int64_t first = (int64_t)ceilf(at - radius - 0.5f),
                 last = (int64_t)floorf(at + radius - 0.5f);
         float *w = &axis->weights[i * axis->span];
-        first = first < 0 ? 0 : first > in - 1 ? in - 1 : first;
-        last = last < 0 ? 0 : last > in - 1 ? in - 1 : last;
+        first = first < 0 ? 0 : first > in->n - 1 ? in->n - 1 : first;
+        last = last < 0 ? 0 : last > in->n - 1 ? in->n - 1 : last;
         int64_t n = last - first + 1;
         n = n < axis->span ? n : axis->span;
         for (int64_t k = 0; k < n; k++) {
@@ -199,8 +205,8 @@ static void axis_spans(struct axis *axis, int64_t in, int64_t out, enum resize_m
     }
 }
 
-static void axis_make(struct axis *axis, int64_t in, int64_t out, enum resize_method method,
-                      bool antialias)
+static void axis_make(struct axis *axis, const struct extent *in, int64_t out,
+                      enum resize_method method, bool antialias)
 {
     if (method == RESIZE_NEAREST) {
         axis_nearest(axis, in, out);
@@ -240,10 +246,10 @@ static float *take(unsigned char **at, size_t bytes)
     return p;
 }
 
-static void axis_place(struct axis *axis, unsigned char **at, int64_t in, int64_t out,
+static void axis_place(struct axis *axis, unsigned char **at, const struct extent *in, int64_t out,
                        enum resize_method method, bool antialias)
 {
-    axis->span = span_of(in, out, method, antialias);
+    axis->span = span_of(in->n, out, method, antialias);
     axis->weights = take(at, (size_t)(out * axis->span) * sizeof(float));
     axis->start = (int32_t *)(void *)take(at, (size_t)out * 4);
     axis->taps = (int32_t *)(void *)take(at, (size_t)out * 4);
@@ -310,16 +316,26 @@ void resize_run(const struct resize_image *in, int64_t height, int64_t width,
                 int64_t out_stride)
 {
     const bool is_smoothing = method == RESIZE_GAUSSIAN || method == RESIZE_MITCHELLCUBIC;
+    const struct resize_box all = {0, 0, (float)in->height, (float)in->width};
     if (in->height == height && in->width == width && !is_smoothing) {
         copy_rows(in, out, out_stride);
         return;
     }
+    resize_box_run(in, &all, height, width, method, antialias, scratch, out, out_stride);
+}
+
+void resize_box_run(const struct resize_image *in, const struct resize_box *box, int64_t height,
+                    int64_t width, enum resize_method method, bool antialias, void *scratch,
+                    void *out, int64_t out_stride)
+{
+    const struct extent y_in = {in->height, box->top, box->height},
+                        x_in = {in->width, box->left, box->width};
     const struct resize_passes *passes =
         __builtin_cpu_supports("avx2") ? &resize_avx2_passes : &plain_passes;
     unsigned char *at = scratch;
     struct axis ay, ax;
-    axis_place(&ay, &at, in->height, height, method, antialias);
-    axis_place(&ax, &at, in->width, width, method, antialias);
+    axis_place(&ay, &at, &y_in, height, method, antialias);
+    axis_place(&ax, &at, &x_in, width, method, antialias);
     if (method == RESIZE_NEAREST) {
         nearest_rows(in, &ay, &ax, height, width, out, out_stride);
         return;

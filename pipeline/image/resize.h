@@ -37,6 +37,11 @@ struct resize_image {
     const void *data;
 };
 
+/* What of an image is resized, in pixels and parts of them: from its top and left on. */
+struct resize_box {
+    float top, left, height, width;
+};
+
 /* Bytes of scratch that a run needs; 0 when it overflows. */
 size_t resize_scratch(const struct resize_image *in, int64_t height, int64_t width,
                       enum resize_method method, bool antialias);
@@ -45,5 +50,9 @@ size_t resize_scratch(const struct resize_image *in, int64_t height, int64_t wid
 void resize_run(const struct resize_image *in, int64_t height, int64_t width,
                 enum resize_method method, bool antialias, void *scratch, void *out,
                 int64_t out_stride);
+/* The same of a box that takes up the image but for less than a pixel on each side. */
+void resize_box_run(const struct resize_image *in, const struct resize_box *box, int64_t height,
+                    int64_t width, enum resize_method method, bool antialias, void *scratch,
+                    void *out, int64_t out_stride);
 
 #endif

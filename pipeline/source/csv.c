@@ -190,9 +190,8 @@ static void close_csv(struct source *source)
 static int read_csv(struct source *source, const struct stage_place *place,
                     const struct source_call *call, struct element *ret, struct err *err)
 {
-    (void)call;
     struct csv_source *k = source->ctx;
-    return table_read(&k->table, source, place->position, ret, err);
+    return table_read(&k->table, source, place->position, call->asker, ret, err);
 }
 
 static const char *path_csv(const struct source *source, int64_t sample)

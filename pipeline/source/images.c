@@ -125,9 +125,13 @@ static void expect_masks(struct images *k)
     k->files.takes = is_picture;
 }
 
-static int read_mask(struct images *k, int64_t item, const struct tensor *x, struct tensor *ret,
-                     struct err *err)
+static int read_mask(struct images *k, int64_t item, struct element *element, struct err *err)
 {
+    const struct tensor *x = &element->fields[0];
+    const struct look_part *part = &element->parts[0];
+    const int64_t height = part->height > 0 ? part->height : x->shape.d[0],
+                  width = part->height > 0 ? part->width : x->shape.d[1];
+    struct tensor *ret = &element->fields[1];
     const struct doc *file = k->mask_files[item];
     const char *path = doc_str(file, "path", "");
     char text[400];
@@ -138,10 +142,10 @@ static int read_mask(struct images *k, int64_t item, const struct tensor *x, str
         (void)snprintf(text, sizeof text, "%.390s", err != NULL ? err->text : "");
         return err_set(err, r, "its mask '%s' %s", path, text);
     }
-    if (r == 0 && (x->shape.d[0] != ret->shape.d[0] || x->shape.d[1] != ret->shape.d[1])) {
+    if (r == 0 && (height != ret->shape.d[0] || width != ret->shape.d[1])) {
         return err_set(err, ERR_SHAPE, "is %lld x %lld, its mask '%s' %lld x %lld",
-                       (long long)x->shape.d[0], (long long)x->shape.d[1], path,
-                       (long long)ret->shape.d[0], (long long)ret->shape.d[1]);
+                       (long long)height, (long long)width, path, (long long)ret->shape.d[0],
+                       (long long)ret->shape.d[1]);
     }
     return r;
 }
@@ -185,12 +189,11 @@ static void close_images(struct source *source)
 static int read_images(struct source *source, const struct stage_place *place,
                        const struct source_call *call, struct element *ret, struct err *err)
 {
-    (void)call;
     struct images *k = source->ctx;
     int r = read_file(k, place->position, err);
-    r = r < 0 ? r : picture_read(&k->picture, k->file.data, k->file.size, &ret->fields[0], err);
+    r = r < 0 ? r : picture_look(&k->picture, k->file.data, k->file.size, call->asker, 0, ret, err);
     if (r == 0 && k->mask_files != NULL) {
-        r = read_mask(k, place->position, &ret->fields[0], &ret->fields[1], err);
+        r = read_mask(k, place->position, ret, err);
     }
     if (r < 0) {
         return r;

@@ -206,9 +206,8 @@ static void close_jsonl(struct source *source)
 static int read_jsonl(struct source *source, const struct stage_place *place,
                       const struct source_call *call, struct element *ret, struct err *err)
 {
-    (void)call;
     struct jsonl *k = source->ctx;
-    return table_read(&k->table, source, place->position, ret, err);
+    return table_read(&k->table, source, place->position, call->asker, ret, err);
 }
 
 static const char *path_jsonl(const struct source *source, int64_t sample)

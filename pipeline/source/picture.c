@@ -131,6 +131,13 @@ static int read_rgba(struct picture *k, const void *data, size_t size, struct te
     return 0;
 }
 
+static void put_image(const struct decode_image *image, struct tensor *ret)
+{
+    ret->dtype = DTYPE_U8;
+    ret->shape = (struct shape){.rank = 3, .d = {image->height, image->width, image->channels}};
+    ret->data = (void *)(uintptr_t)image->data;
+}
+
 static int read_pixels(struct picture *k, const void *data, size_t size, struct tensor *ret,
                        struct err *err)
 {
@@ -141,8 +148,7 @@ static int read_pixels(struct picture *k, const void *data, size_t size, struct 
     }
     int r = decode_run(k->decode, data, size, k->channels, &image, err);
     if (r == 0) {
-        ret->shape = (struct shape){.rank = 3, .d = {image.height, image.width, image.channels}};
-        ret->data = (void *)(uintptr_t)image.data;
+        put_image(&image, ret);
     }
     return r;
 }
@@ -170,6 +176,24 @@ static int fit(struct picture *k, struct tensor *x, struct err *err)
     x->data = op_scratch_need(&k->sized, (size_t)(resize.height * resize.width * x->shape.d[2]) *
                                              sizeof(float));
     return op_resize_run(&resize, &in, x, &k->resize, err);
+}
+
+int picture_look(struct picture *k, const void *data, size_t size, const struct look_asker *asker,
+                 int i, struct element *ret, struct err *err)
+{
+    struct tensor *x = &ret->fields[i];
+    struct decode_image image;
+    if (asker == NULL || k->options->image_size.n > 0 || k->channels == PICTURE_RGBA) {
+        return picture_read(k, data, size, x, err);
+    }
+    struct look_asker own = *asker;
+    own.field = i;
+    int r = decode_look(k->decode, data, size, k->channels, &own, &image, err);
+    if (r == 0) {
+        put_image(&image, x);
+        ret->parts[i] = image.part;
+    }
+    return r;
 }
 
 int picture_read(struct picture *k, const void *data, size_t size, struct tensor *ret,

@@ -64,5 +64,8 @@ void picture_declare(struct picture *picture, const struct picture_image *first,
                      struct element_spec *spec);
 int picture_read(struct picture *picture, const void *data, size_t size, struct tensor *ret,
                  struct err *err);
+/* As field i of an element, of which perhaps only a part is read. */
+int picture_look(struct picture *picture, const void *data, size_t size,
+                 const struct look_asker *asker, int i, struct element *ret, struct err *err);
 
 #endif

@@ -72,7 +72,7 @@ void table_fini(struct table *table); /* takes a zeroed one */
 /* A picture from elsewhere as the first field of pictures. */
 int table_picture(struct table *table, const struct source *source, const void *data, size_t size,
                   struct tensor *ret, struct err *err);
-int table_read(struct table *table, struct source *source, int64_t sample, struct element *ret,
-               struct err *err);
+int table_read(struct table *table, struct source *source, int64_t sample,
+               const struct look_asker *asker, struct element *ret, struct err *err);
 
 #endif

@@ -96,17 +96,36 @@ static int read_raw(struct table *k, struct table_field *field, const struct op_
     return 0;
 }
 
+static int one_text(const struct table *k, const struct table_field *field,
+                    const struct table_value **ret, struct err *err)
+{
+    const struct table_value *value = &k->values[field->columns[0]];
+    *ret = value;
+    if (value->type != TABLE_TEXT || value->n != 1) {
+        return err_set(err, value->type == TABLE_NONE ? ERR_VALUE : ERR_SCHEMA,
+                       "%s '%s' is not one text", k->what, field->record->from.v[0]);
+    }
+    return 0;
+}
+
+static int read_picture(struct table *k, int f, const struct look_asker *asker, struct element *ret,
+                        struct err *err)
+{
+    const struct table_value *value;
+    int r = one_text(k, &k->fields[f], &value, err);
+    return r < 0 ? r
+                 : picture_look(&k->fields[f].picture, value->t->text, value->t->n, asker, f, ret,
+                                err);
+}
+
 static int read_text(struct table *k, struct table_field *field, struct tensor *ret,
                      struct err *err)
 {
-    const struct table_value *value = &k->values[field->columns[0]];
+    const struct table_value *value;
     const char *name = field->record->from.v[0];
-    if (value->type != TABLE_TEXT || value->n != 1) {
-        return err_set(err, value->type == TABLE_NONE ? ERR_VALUE : ERR_SCHEMA,
-                       "%s '%s' is not one text", k->what, name);
-    }
-    if (field->is_picture) {
-        return picture_read(&field->picture, value->t->text, value->t->n, ret, err);
+    int r = one_text(k, field, &value, err);
+    if (r < 0) {
+        return r;
     }
     *ret = (struct tensor){.dtype = field->is_word ? DTYPE_I64 : DTYPE_STR, .data = &field->text};
     field->text = *value->t;
@@ -139,18 +158,19 @@ static int read_field(struct table *k, struct table_field *field, const struct o
     if (field->is_raw) {
         return read_raw(k, field, spec, ret, err);
     }
-    return field->is_picture || field->is_word || spec->dtype == DTYPE_STR
-               ? read_text(k, field, ret, err)
-               : read_numbers(k, field, spec, ret, err);
+    return field->is_word || spec->dtype == DTYPE_STR ? read_text(k, field, ret, err)
+                                                      : read_numbers(k, field, spec, ret, err);
 }
 
-int table_read(struct table *k, struct source *source, int64_t sample, struct element *ret,
-               struct err *err)
+int table_read(struct table *k, struct source *source, int64_t sample,
+               const struct look_asker *asker, struct element *ret, struct err *err)
 {
     int r = k->row(source, sample, k->values, err);
     ret->sample = sample;
     for (int f = 0; f < k->record.n && r == 0; f++) {
-        r = read_field(k, &k->fields[f], &source->spec.fields[f].spec, &ret->fields[f], err);
+        r = k->fields[f].is_picture && !k->fields[f].is_raw
+                ? read_picture(k, f, asker, ret, err)
+                : read_field(k, &k->fields[f], &source->spec.fields[f].spec, &ret->fields[f], err);
     }
     return r;
 }

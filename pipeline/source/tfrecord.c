@@ -208,9 +208,8 @@ static void close_tfrecord(struct source *source)
 static int read_tfrecord(struct source *source, const struct stage_place *place,
                          const struct source_call *call, struct element *ret, struct err *err)
 {
-    (void)call;
     struct tfrecord *k = source->ctx;
-    return table_read(&k->table, source, place->position, ret, err);
+    return table_read(&k->table, source, place->position, call->asker, ret, err);
 }
 
 static int picture_tfrecord(struct source *source, const void *data, size_t size,

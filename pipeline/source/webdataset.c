@@ -296,9 +296,8 @@ static void close_webdataset(struct source *source)
 static int read_webdataset(struct source *source, const struct stage_place *place,
                            const struct source_call *call, struct element *ret, struct err *err)
 {
-    (void)call;
     struct webdataset *k = source->ctx;
-    return table_read(&k->table, source, place->position, ret, err);
+    return table_read(&k->table, source, place->position, call->asker, ret, err);
 }
 
 /* "train-0001.tar/0007": the shard and the key of the sample. */

@@ -42,7 +42,9 @@ START_TEST(test_tables)
         ck_assert(d->name && d->summary && d->options);
         ck_assert_ptr_eq(op_find(d->name), d);
         ck_assert_msg(((d->flags & OP_GEOMETRIC) != 0) == (d->affine != NULL), "%s", d->name);
-        ck_assert_msg((d->run != NULL) != (d->affine != NULL), "%s", d->name);
+        ck_assert_msg((d->run != NULL) + (d->affine != NULL) + (d->run_part != NULL) == 1, "%s",
+                      d->name);
+        ck_assert_msg((d->run_part != NULL) == (d->look != NULL), "%s", d->name);
         ck_assert_msg(((d->flags & OP_RANDOM) != 0) == (d->draw != NULL), "%s", d->name);
         ck_assert_msg((d->draw != NULL) == (d->params != NULL), "%s", d->name);
         ck_assert_msg(((d->flags & OP_CHANNELS) != 0) == (d->linear != NULL), "%s", d->name);
@@ -114,6 +116,15 @@ static const struct wrong {
      ERR_RANGE},
     {"{\"RandomErasing\": {\"factor\": -0.5}}", "RandomErasing.factor", ERR_RANGE},
     {"{\"RandomErasing\": {\"scale\": [1.5, 2]}}", "RandomErasing.scale", ERR_RANGE},
+    {"\"RandomResizedCrop\"", "RandomResizedCrop.size", ERR_MISSING},
+    {"{\"RandomResizedCrop\": {\"height\": 3}}", "RandomResizedCrop.width", ERR_MISSING},
+    {"{\"RandomResizedCrop\": {\"size\": 3, \"width\": 3}}", "RandomResizedCrop.size", ERR_INVALID},
+    {"{\"RandomResizedCrop\": {\"size\": 3, \"shrink\": 3}}", "RandomResizedCrop.shrink",
+     ERR_INVALID},
+    {"{\"RandomResizedCrop\": {\"size\": 3, \"scale\": [1, 0.5]}}", "RandomResizedCrop.scale",
+     ERR_INVALID},
+    {"{\"RandomResizedCrop\": {\"size\": 3, \"ratio\": [0, 0.5]}}", "RandomResizedCrop.ratio[0]",
+     ERR_RANGE},
     {"\"Lambda\"", "Lambda.expression", ERR_MISSING},
     {"{\"Lambda\": {\"expression\": \"255 - \"}}", "Lambda.expression", ERR_SYNTAX},
     {"{\"Lambda\": {\"expression\": \"255 - y\"}}", "Lambda.expression", ERR_UNKNOWN},
@@ -369,6 +380,9 @@ START_TEST(test_all_draw)
         if (strcmp((*row)->name, "RandomCrop") == 0) {
             buf_clear(&text);
             buf_puts(&text, "{\"height\": 4, \"width\": 3}");
+        } else if (strcmp((*row)->name, "RandomResizedCrop") == 0) {
+            buf_clear(&text);
+            buf_puts(&text, "{\"size\": 4}");
         } else if (opt_find((*row)->options, "height_factor") != NULL) {
             buf_clear(&text);
             buf_puts(&text, "{\"height_factor\": 0.5, \"width_factor\": 0.5}");
