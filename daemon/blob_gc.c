@@ -14,6 +14,7 @@
 #include "daemon/blob_sweep.h"
 #include "daemon/dataset.h"
 #include "daemon/jobs.h"
+#include "daemon/keep.h"
 #include "daemon/store.h"
 #include "daemon/upload.h"
 
@@ -321,6 +322,7 @@ void blob_gc_on_gc(struct daemon *daemon, const struct request *request, const v
     }
     store_task_init(&task->task, run_orphans, done_step, true);
     store_put(daemon->store, &task->task);
+    keep_sweep(daemon);
 }
 
 static int set_true(void *context, const struct db_row *row, struct err *err)

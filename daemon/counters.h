@@ -21,6 +21,8 @@ COUNTER_ROW(EVENTS,          "events",           "",      TOTAL, "Events that we
 COUNTER_ROW(WATCHERS_DROPPED,"watchers_dropped", "",      TOTAL, "Watching clients that were too slow or gone.")
 COUNTER_ROW(HTTP_REQUESTS,   "http_requests",    "",      TOTAL, "Requests at the status endpoint.")
 COUNTER_ROW(HTTP_REFUSALS,   "http_refusals",    "",      TOTAL, "Requests at the status endpoint that were refused.")
+COUNTER_ROW(KEPT_BYTES,      "kept_bytes",       "bytes", GAUGE, "Bytes on the disk of what pipelines computed once.")
+COUNTER_ROW(KEPT_EVICTED,    "kept_evicted",     "",      TOTAL, "Folders of it that were removed, for want of space or with their data set.")
 COUNTER_ROW(STORE_ERRORS,    "store_errors",     "",      TOTAL, "Writes to the store or the database that failed.")
 COUNTER_ROW(WATCHDOG,        "watchdog",         "",      TOTAL, "Times that the self-check passed.")
 // clang-format on

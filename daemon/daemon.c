@@ -20,6 +20,7 @@
 #include "daemon/dataset.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
+#include "daemon/keep.h"
 #include "daemon/notify.h"
 #include "daemon/pipeline.h"
 #include "daemon/run.h"
@@ -97,11 +98,9 @@ static int open_folders(struct daemon *daemon, struct err *err)
     struct {
         const char *name;
         int *fd;
-    } const folders[] = {{"blobs", &daemon->blobs_fd},
-                         {"datasets", &daemon->datasets_fd},
-                         {"uploads", &daemon->uploads_fd},
-                         {"jobs", &daemon->jobs_fd},
-                         {"quarantine", &quarantine}};
+    } const folders[] = {{"blobs", &daemon->blobs_fd},     {"datasets", &daemon->datasets_fd},
+                         {"uploads", &daemon->uploads_fd}, {"jobs", &daemon->jobs_fd},
+                         {"kept", &daemon->kept_fd},       {"quarantine", &quarantine}};
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && rc >= 0; i++) {
         rc = open_folder(daemon->state_fd, folders[i].name, folders[i].fd, err);
     }
@@ -165,6 +164,7 @@ static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     notify_tick(daemon);
+    keep_tick(daemon);
     for (struct job *job = daemon->jobs->head; job != NULL; job = job->next) {
         if (job->run != NULL) {
             run_watch(job->run);
@@ -215,6 +215,7 @@ static void make_instance(struct daemon *daemon)
 
 static int open_parts(struct daemon *daemon, struct err *err)
 {
+    keep_open(daemon);
     int rc = open_folders(daemon, err);
     if (rc >= 0) {
         rc = store_open(daemon->loop, daemon->settings->state_dir, &daemon->store, err);
@@ -238,9 +239,9 @@ int daemon_open(struct daemon *daemon, uv_loop_t *loop, const struct settings *s
                 struct log *log, struct err *err)
 {
     memset(daemon, 0, sizeof(*daemon));
-    int *const fds[] = {&daemon->state_fd,   &daemon->blobs_fd,   &daemon->datasets_fd,
-                        &daemon->uploads_fd, &daemon->jobs_fd,    &daemon->run_fd,
-                        &daemon->lock_fd,    &daemon->run_lock_fd};
+    int *const fds[] = {&daemon->state_fd,   &daemon->blobs_fd,    &daemon->datasets_fd,
+                        &daemon->uploads_fd, &daemon->jobs_fd,     &daemon->run_fd,
+                        &daemon->lock_fd,    &daemon->run_lock_fd, &daemon->kept_fd};
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         *fds[i] = -1;
     }
@@ -268,6 +269,7 @@ int daemon_open(struct daemon *daemon, uv_loop_t *loop, const struct settings *s
     uv_timer_start(&daemon->tick, on_tick, TICK_MS, TICK_MS);
     notify_open(daemon);
     jobs_recover(daemon);
+    keep_sweep(daemon);
     notify_ready(daemon);
     log_put(log, LOG_LEVEL_INFO, "ready", LOG_TEXT("version", MILLRACE_VERSION),
             LOG_TEXT("state_dir", settings->state_dir), LOG_TEXT("run_dir", settings->run_dir),
@@ -297,9 +299,10 @@ void daemon_close(struct daemon *daemon)
     if (!daemon->unclean) {
         close_loop(daemon);
     }
-    const int fds[] = {daemon->state_fd,   daemon->blobs_fd,   daemon->datasets_fd,
-                       daemon->uploads_fd, daemon->jobs_fd,    daemon->run_fd,
-                       daemon->lock_fd,    daemon->run_lock_fd};
+    keep_close(daemon); /* what children had open is given back as their handles close */
+    const int fds[] = {daemon->state_fd,   daemon->blobs_fd,    daemon->datasets_fd,
+                       daemon->uploads_fd, daemon->jobs_fd,     daemon->run_fd,
+                       daemon->lock_fd,    daemon->run_lock_fd, daemon->kept_fd};
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (fds[i] >= 0) {
             close(fds[i]);

@@ -29,12 +29,13 @@ struct daemon {
     uv_loop_t *loop;
     const struct settings *settings;
     struct log *log;
-    int state_fd, blobs_fd, datasets_fd, uploads_fd, jobs_fd, run_fd, lock_fd, run_lock_fd;
+    int state_fd, blobs_fd, datasets_fd, uploads_fd, jobs_fd, kept_fd, run_fd, lock_fd, run_lock_fd;
     struct store *store;
     struct blob_packs *packs; /* the store thread's */
     struct datasets *datasets;
     struct uploads *uploads;
     struct jobs *jobs;
+    struct keep *keep;
     struct control *control;
     struct http *http;
     struct notify *notify;

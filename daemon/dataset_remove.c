@@ -8,6 +8,7 @@
 #include "daemon/blob_sweep.h"
 #include "daemon/dataset.h"
 #include "daemon/jobs.h"
+#include "daemon/keep.h"
 #include "daemon/store.h"
 
 struct remove_one {
@@ -127,6 +128,12 @@ static void free_remove(struct store_task *base)
     free(task);
 }
 
+static void done_remove_files(struct store_task *base)
+{
+    keep_sweep(((struct remove_task *)base)->daemon);
+    free_remove(base);
+}
+
 static void done_remove_rows(struct store_task *base)
 {
     struct remove_task *task = (struct remove_task *)base;
@@ -145,7 +152,7 @@ static void done_remove_rows(struct store_task *base)
     control_reply_empty(daemon, &task->request);
     log_put(daemon->log, LOG_LEVEL_INFO, "data set removed", LOG_TEXT("name", task->name),
             LOG_NUMBER("versions", task->n));
-    store_task_init(base, run_remove_files, free_remove, true);
+    store_task_init(base, run_remove_files, done_remove_files, true);
     store_put(daemon->store, base);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "daemon/dataset.h"
+#include "daemon/keep.h"
 
 int fds_memory(const char *name, const void *data, size_t size, int *ret_fd, struct err *err)
 {
@@ -48,10 +49,27 @@ int fds_add(struct fds *fds, const char *name, int fd, bool own, struct err *err
     return 0;
 }
 
-int fds_add_pins(struct fds *fds, const struct daemon *daemon, const struct job_pin *pins,
-                 int64_t n_pins, struct arena *arena, struct err *err)
+/* Without it all is computed anew, which is no reason to refuse the work. */
+static int add_kept(struct fds *fds, struct daemon *daemon, const struct job_pin *pins,
+                    int64_t n_pins, struct err *err)
+{
+    struct err why = {0};
+    int fd = -1;
+    if (fds->kept == NULL && keep_take(daemon, pins, n_pins, &fds->kept, &fd, &why) < 0) {
+        if (why.code != ERR_UNSUPPORTED) {
+            log_err(daemon->log, LOG_LEVEL_WARNING, "nothing is kept for a child", &why);
+        }
+        return 0;
+    }
+    fds->kept_bytes = daemon->settings->kept_bytes;
+    return fds_add(fds, "kept", fd, true, err);
+}
+
+int fds_add_pins(struct fds *fds, struct daemon *daemon, const struct job_pin *pins, int64_t n_pins,
+                 struct arena *arena, struct err *err)
 {
     int rc = fds_add(fds, "blobs", daemon->blobs_fd, false, err);
+    rc = rc < 0 ? rc : add_kept(fds, daemon, pins, n_pins, err);
     for (int64_t i = 0; i < n_pins && rc >= 0; i++) {
         int fd = -1;
         rc = dataset_manifest(daemon, pins[i].id, &fd, err);
@@ -70,12 +88,19 @@ void fds_fini(struct fds *fds)
         }
     }
     fds->list.n = 0;
+    keep_leave(fds->kept);
+    fds->kept = NULL;
 }
 
 /* A folder or the slab has no offset that matters. */
 static bool has_offset(const char *name)
 {
-    return strcmp(name, "blobs") != 0 && strcmp(name, "jobdir") != 0 && strcmp(name, "slab") != 0;
+    static const char *const names[] = {"blobs", "kept", "jobdir", "slab"};
+    bool has = true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        has = has && strcmp(name, names[i]) != 0;
+    }
+    return has;
 }
 
 static int open_again(const struct fds *fds, struct child_fds *ret, struct err *err)
@@ -98,6 +123,7 @@ int fds_send_start(const struct fds *fds, struct process *process, struct msg_ch
     struct child_fds list;
     start->fds.v = fds->names;
     start->fds.n = (size_t)fds->list.n;
+    start->kept_bytes = fds->kept_bytes;
     int rc = open_again(fds, &list, err);
     if (rc >= 0) {
         rc = process_send(process, MSG_CHILD_START, start, &list, err);

@@ -51,6 +51,7 @@ const struct opt settings_options[] = {
     OPT_I64_ROW(settings, max_dataset_files, 200000, 1, 200000, "Greatest number of files of a data set.", ROW_FLAGS),
     OPT_I64_ROW(settings, quota_bytes, 0, 0, OPT_I64_MAX, "Bytes that the data sets of one user may have, the same bytes counted once; 0 = as many as go on the disk.", ROW_FLAGS, .unit = "bytes"),
     OPT_I64_ROW(settings, reserve_bytes, 33554432, 0, OPT_I64_MAX, "Space that uploads leave free for the database and checkpoints.", ROW_FLAGS, .unit = "bytes"),
+    OPT_I64_ROW(settings, kept_bytes, 16 * GIB, 0, OPT_I64_MAX, "Space for what pipelines compute once of a data set (tables, indexes, caches), also for one file of it; the least recently used goes first. 0 = nothing is kept.", ROW_FLAGS, .unit = "bytes"),
     OPT_I64_ROW(settings, max_events, 10000, 100, 1000000, "Events kept for each job.", ROW_FLAGS),
     OPT_I64_ROW(settings, check_seconds, 60, 1, 3600, "Time limit of a checker, a preview or a prediction.", ROW_FLAGS, .unit = "seconds"),
     OPT_I64_ROW(settings, check_memory_bytes, 4 * GIB, 67108864, OPT_I64_MAX, "Memory limit of a checker, a preview or a prediction.", ROW_FLAGS, .unit = "bytes"),

@@ -33,6 +33,7 @@ struct settings {
     int64_t max_dataset_files;
     int64_t quota_bytes;
     int64_t reserve_bytes;
+    int64_t kept_bytes;
     int64_t max_events;
     int64_t check_seconds;
     int64_t check_memory_bytes;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "daemon/dataset.h"
 #include "daemon/jobs.h"
+#include "daemon/keep.h"
 #include "daemon/run.h"
 #include "daemon/store.h"
 
@@ -26,6 +27,7 @@ void status_write(const struct daemon *daemon, struct doc *map, struct arena *ar
         doc_put_int(jobs, arena, jobs_fsm.states[state], jobs_count(daemon, state));
     }
     doc_put_int(map, arena, "datasets", daemon->datasets->n);
+    keep_write(daemon, doc_put(map, arena, "kept"), arena);
     doc_put_int(map, arena, "store_queue", store_queued(daemon->store));
     struct doc *counters = doc_put(map, arena, "counters");
     doc_set_map(counters);

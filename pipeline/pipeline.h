@@ -24,10 +24,12 @@ struct pipeline_manifest {
     const char *dataset;
     const struct doc *files; /* {kind, files: [{path, bytes, id}]} sorted by path */
 };
+struct kept;
 struct pipeline_store {
     int blobs_fd; /* folder; blob of id "abcd..." is the file "ab/abcd..." */
     const struct pipeline_manifest *manifests;
     int n_manifests;
+    struct kept *kept; /* what was computed once of these data sets; NULL: all is made in memory */
 };
 
 struct pipeline;

@@ -78,7 +78,8 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
     const struct source_store files = {.blobs_fd = pool->store->blobs_fd,
                                        .dataset = data->dataset,
                                        .files = doc_get(manifest->files, "files"),
-                                       .split = data->split};
+                                       .split = data->split,
+                                       .kept = pool->store->kept};
     struct source *source = pool_source(pool);
     struct source_want want = {.kind = doc_str(manifest->files, "kind", "auto")};
     int r = data->source != NULL ? opt_named(data->source, &want.kind, &want.options, err) : 0;

@@ -17,6 +17,7 @@
 enum { SOURCE_FILE_MAX = 64 << 20, SOURCE_CLASSES_MAX = 1 << 16 };
 
 /* A data set as the daemon's manifest lists it. */
+struct kept;
 struct source_packs;
 struct source_store {
     int blobs_fd;
@@ -24,6 +25,7 @@ struct source_store {
     const struct doc *files;    /* [{path, bytes, id}] sorted by path */
     const char *split;          /* or NULL */
     struct source_packs *packs; /* where small files lie; source_open looks */
+    struct kept *kept;          /* kept.h, or NULL */
 };
 /* The bytes of a file: a part of a descriptor that the caller closes. */
 struct source_blob {

@@ -149,8 +149,9 @@ struct msg_child_start { /* descriptors beside it, in the order of `fds` */
     const char *address; /* data socket: the trainer binds it, workers connect */
     int64_t max_workers;
     int64_t n_slabs;
-    struct opt_strs fds; /* "job", "plan", "slab", "blobs", "jobdir", "model", "input:N" (0..), "manifest:NAME". Job, plan and
-                          * manifests are JSON files; blobs and jobdir are folders; model is a .keras; read from offset 0 (pread) */
+    int64_t kept_bytes; /* greatest size of a file in "kept"; 0 = no bound */
+    struct opt_strs fds; /* "job", "plan", "slab", "blobs", "kept", "jobdir", "model", "input:N" (0..), "manifest:NAME". Job, plan and
+                          * manifests are JSON files; blobs, kept and jobdir are folders; model is a .keras; read from offset 0 (pread) */
     const struct doc *settings; /* {sandbox: true, memory_bytes: 0 = no limit}; predict: + {dataset, split, rows: [], inputs: n} */
 };
 struct msg_child_ready {

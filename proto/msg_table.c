@@ -122,6 +122,7 @@ const struct opt msg_child_start_options[] = {
     STR(msg_child_start, address, "Data socket: the trainer binds it, workers connect."),
     I64(msg_child_start, max_workers, "Most workers that may be asked for."),
     I64(msg_child_start, n_slabs, "Batches that the shared memory holds."),
+    I64(msg_child_start, kept_bytes, "Greatest size of a kept file; 0 = no bound."),
     OPT_STRS_ROW(msg_child_start, fds, "Names of the descriptors beside the message, in their order."),
     DOC(msg_child_start, settings, "What the mode needs besides."),
     OPT_END_ROW,

@@ -22,7 +22,7 @@
 
 /* ---- limits ------------------------------------------------------------------------------------------------- */
 
-int sandbox_limits(enum sandbox_profile profile, size_t memory_bytes, struct err *err)
+int sandbox_limits(enum sandbox_profile profile, size_t memory_bytes, int64_t file_bytes, struct err *err)
 {
     /* A log that is a file cannot be written any more; that is an error of write(), not the end. */
     signal(SIGXFSZ, SIG_IGN);
@@ -33,7 +33,7 @@ int sandbox_limits(enum sandbox_profile profile, size_t memory_bytes, struct err
     } limits[] = {
         {RLIMIT_CORE, 0},
         {RLIMIT_NOFILE, profile == SANDBOX_PROFILE_TRAINER ? 256 : 128},
-        {RLIMIT_FSIZE, profile == SANDBOX_PROFILE_TRAINER ? none : 0},
+        {RLIMIT_FSIZE, profile == SANDBOX_PROFILE_TRAINER ? none : (rlim_t)file_bytes},
         {RLIMIT_AS, memory_bytes > 0 && !SANDBOX_PROFILE_RELAXED ? (rlim_t)memory_bytes : none},
         {RLIMIT_CPU, profile == SANDBOX_PROFILE_CHECKER ? 60 : none},
     };
@@ -74,6 +74,8 @@ enum {
     LANDLOCK_WRITES = LANDLOCK_READ_FILE | LANDLOCK_READ_DIR | LANDLOCK_WRITE_FILE | LANDLOCK_REMOVE_FILE |
                       LANDLOCK_MAKE_REG | LANDLOCK_MAKE_SOCK |
                       LANDLOCK_TRUNCATE,
+    LANDLOCK_KEEPS = LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE | LANDLOCK_REMOVE_FILE | LANDLOCK_MAKE_REG |
+                     LANDLOCK_TRUNCATE,
 };
 
 static int add_path(int ruleset, int fd, uint64_t access, struct err *err)
@@ -93,6 +95,9 @@ static int restrict_self(int ruleset, uint64_t handled, const struct sandbox_pat
     }
     for (int i = 0; i < paths->n_write && r == 0; i++) {
         r = add_path(ruleset, paths->write_fds[i], LANDLOCK_WRITES & handled, err);
+    }
+    for (int i = 0; i < paths->n_keep && r == 0; i++) {
+        r = add_path(ruleset, paths->keep_fds[i], LANDLOCK_KEEPS & handled, err);
     }
     if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)) {
         r = err_errno(err, errno, "landlock_restrict_self");
@@ -153,6 +158,10 @@ static const int trainer_calls[] = {
     SCMP_SYS(geteuid), SCMP_SYS(getuid),
 };
 
+static const int keep_calls[] = {
+    SCMP_SYS(pwrite64), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlinkat),
+};
+
 struct filter {
     scmp_filter_ctx context;
     int failed; /* first error */
@@ -198,11 +207,20 @@ static void add_common(struct filter *f)
     allow_if(f, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
 }
 
-/* No new executable memory, no threads, files for reading only. */
-static void add_worker(struct filter *f)
+/* No new executable memory, no threads, files for reading only; those of the kept folder, which Landlock knows, for
+ * writing too. */
+static void add_worker(struct filter *f, bool keeps)
 {
     const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC;
-    allow_if(f, SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, writing, 0));
+    if (keeps) {
+        allow(f, SCMP_SYS(openat));
+        for (size_t i = 0; i < sizeof keep_calls / sizeof keep_calls[0]; i++) {
+            allow(f, keep_calls[i]);
+        }
+        allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_OFD_SETLK, 0));
+    } else {
+        allow_if(f, SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, writing, 0));
+    }
     allow_if(f, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     allow_if(f, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
@@ -233,8 +251,9 @@ static const int relaxed_refused[] = {
     SCMP_SYS(pidfd_getfd), SCMP_SYS(memfd_create), SCMP_SYS(open_by_handle_at), SCMP_SYS(kill), SCMP_SYS(chdir),
     SCMP_SYS(fchdir), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(personality), SCMP_SYS(shmget),
 };
+static const int relaxed_keeper_refused[] = {SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlinkat)};
 static const int relaxed_worker_refused[] = {
-    SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir),
+    SCMP_SYS(rename), SCMP_SYS(unlink), SCMP_SYS(rmdir),
     SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink), SCMP_SYS(symlinkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
     SCMP_SYS(mknod), SCMP_SYS(mknodat), SCMP_SYS(truncate), SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat),
     SCMP_SYS(chown), SCMP_SYS(creat),
@@ -247,7 +266,7 @@ static void refuse_all(struct filter *f, const int *calls, size_t n)
     }
 }
 
-static int relaxed(enum sandbox_profile profile, struct err *err)
+static int relaxed(enum sandbox_profile profile, bool keeps, struct err *err)
 {
     struct filter f = {.context = seccomp_init(SCMP_ACT_ALLOW)};
     if (f.context == NULL) {
@@ -257,14 +276,21 @@ static int relaxed(enum sandbox_profile profile, struct err *err)
     refuse_all(&f, relaxed_refused, sizeof relaxed_refused / sizeof relaxed_refused[0]);
     if (profile != SANDBOX_PROFILE_TRAINER) {
         refuse_all(&f, relaxed_worker_refused, sizeof relaxed_worker_refused / sizeof relaxed_worker_refused[0]);
+        const size_t n = sizeof relaxed_keeper_refused / sizeof relaxed_keeper_refused[0];
+        refuse_all(&f, relaxed_keeper_refused, keeps ? 0 : n);
     }
     return load(&f, err);
 }
 
-int sandbox_seccomp(enum sandbox_profile profile, struct err *err)
+bool sandbox_can_keep(int landlock_abi)
+{
+    return SANDBOX_PROFILE_RELAXED || landlock_abi > 0;
+}
+
+int sandbox_seccomp(enum sandbox_profile profile, bool keeps, struct err *err)
 {
     if (SANDBOX_PROFILE_RELAXED) {
-        return relaxed(profile, err);
+        return relaxed(profile, keeps, err);
     }
     struct filter f = {.context = seccomp_init(SCMP_ACT_KILL_PROCESS)};
     if (f.context == NULL) {
@@ -276,7 +302,7 @@ int sandbox_seccomp(enum sandbox_profile profile, struct err *err)
     if (profile == SANDBOX_PROFILE_TRAINER) {
         add_trainer(&f);
     } else {
-        add_worker(&f);
+        add_worker(&f, keeps);
         refuse(&f, SCMP_SYS(clone3), ENOSYS);
     }
     return load(&f, err);

@@ -9,7 +9,9 @@
 #ifndef PROTO_SANDBOX_H
 #define PROTO_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -24,12 +26,19 @@ struct sandbox_paths {
     int n_read;
     int write_fds[2]; /* folders in which files may be made, written, renamed, removed */
     int n_write;
+    int keep_fds[1]; /* the same for files alone, in a folder that cannot be listed */
+    int n_keep;
 };
 
-int sandbox_limits(enum sandbox_profile profile, size_t memory_bytes, struct err *err);
+/* file_bytes: greatest size of a file that workers and checkers write; 0 = they write none. */
+int sandbox_limits(enum sandbox_profile profile, size_t memory_bytes, int64_t file_bytes,
+                   struct err *err);
 /* Returns the ABI used (>= 1), 0 when the kernel has none. */
 int sandbox_landlock(const struct sandbox_paths *paths, struct err *err);
-int sandbox_seccomp(enum sandbox_profile profile, struct err *err);
+/* May a worker write files at all? Only where something says in which folder. */
+bool sandbox_can_keep(int landlock_abi);
+/* keeps: files in the folder of keep_fds are made and written. */
+int sandbox_seccomp(enum sandbox_profile profile, bool keeps, struct err *err);
 /* "landlock+seccomp" ... for child.ready */
 const char *sandbox_name(int landlock_abi, int seccomp_on);
 

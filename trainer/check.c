@@ -9,9 +9,10 @@ enum { SUMMARY_BYTES_MAX = 64 << 20 };
 int check_mode(struct setup *setup, struct err *err)
 {
     int rc;
-    if ((rc = setup_sandbox(setup, NULL, 0, NULL, 0, err)) < 0 ||
-        (rc = setup_seccomp(setup, err)) < 0 || (rc = setup_ready(setup, err)) < 0 ||
-        (rc = setup_read(setup, err)) < 0 || (rc = setup_model(setup, err)) < 0) {
+    const struct sandbox_paths paths = {.n_read = 0};
+    if ((rc = setup_sandbox(setup, &paths, err)) < 0 || (rc = setup_seccomp(setup, err)) < 0 ||
+        (rc = setup_ready(setup, err)) < 0 || (rc = setup_read(setup, err)) < 0 ||
+        (rc = setup_model(setup, err)) < 0) {
         return rc;
     }
     struct arena *arena = &setup->arena;

@@ -1,5 +1,5 @@
-/* drain - mode "drain": takes batches as fast as they come and has no model, so that what it says is of the
- * workers and the way from them alone. */
+/* drain - mode "drain": takes batches as fast as they come and has no model, so that what it says
+ * is of the workers and the way from them alone. */
 #include <string.h>
 #include <unistd.h>
 
@@ -28,7 +28,8 @@ static int enclose(struct drain *drain, struct err *err)
 {
     const char *address = drain->setup->start->address;
     int folder = run_socket_folder(address);
-    int rc = setup_sandbox(drain->setup, NULL, 0, &folder, folder >= 0 ? 1 : 0, err);
+    const struct sandbox_paths paths = {.write_fds = {folder}, .n_write = folder >= 0};
+    int rc = setup_sandbox(drain->setup, &paths, err);
     if (folder >= 0) {
         close(folder);
     }
@@ -49,8 +50,8 @@ static int open_slabs(struct drain *drain, struct err *err)
             return err_set(err, ERR_CORRUPT, "a slab has %zu bytes, a batch of the plan %zu",
                            drain->slab.slab_bytes, setup->plan.slab_bytes);
         }
-        options->n_slabs = (int)(drain->slab.n_slabs < FEED_SLABS_MAX ? drain->slab.n_slabs
-                                                                      : FEED_SLABS_MAX);
+        options->n_slabs =
+            (int)(drain->slab.n_slabs < FEED_SLABS_MAX ? drain->slab.n_slabs : FEED_SLABS_MAX);
         options->slab_bytes = drain->slab.slab_bytes;
         options->slabs = drain->slab.base;
         options->header = drain->slab.header;
@@ -94,7 +95,8 @@ static int start_feeder(struct drain *drain, int64_t steps, struct err *err)
     options->limits.fixed_depth = (int)(setup->plan.stream[FEED_TRAIN].prefetch < FEED_SLABS_MAX
                                             ? setup->plan.stream[FEED_TRAIN].prefetch
                                             : FEED_SLABS_MAX);
-    if (options->limits.fixed_depth == 0) { /* AUTOTUNE looks at a fit loop: here all slabs are used */
+    if (options->limits.fixed_depth ==
+        0) { /* AUTOTUNE looks at a fit loop: here all slabs are used */
         options->limits.fixed_depth = options->limits.max_depth;
     }
     return feeder_start(options, &setup->arena, &drain->feeder, err);
@@ -156,7 +158,8 @@ static void put_ops(const struct drain *drain, const struct feeder_stats *stats,
     }
 }
 
-/* Rates are of what came after the first batch: its time is that of the start. A batch alone has no other. */
+/* Rates are of what came after the first batch: its time is that of the start. A batch alone has no
+ * other. */
 static int send_result(struct drain *drain, int64_t steps, struct err *err)
 {
     struct arena *arena = &drain->setup->arena;
@@ -180,12 +183,10 @@ static int send_result(struct drain *drain, int64_t steps, struct err *err)
                   drain->steps > 0 ? (double)(drain->first_us - drain->start_us) * 1e-6 : 0);
     doc_put_float(map, arena, "seconds", seconds);
     doc_put_float(map, arena, "batches_per_second", seconds > 0 ? (double)n / seconds : 0);
-    doc_put_float(map, arena, "rows_per_second",
-                  seconds > 0 ? (double)rows / seconds : 0);
+    doc_put_float(map, arena, "rows_per_second", seconds > 0 ? (double)rows / seconds : 0);
     struct doc *wait = doc_put(map, arena, "wait");
     doc_set_map(wait);
-    doc_put_float(wait, arena, "share",
-                  seconds > 0 ? (double)drain->wait_us * 1e-6 / seconds : 0);
+    doc_put_float(wait, arena, "share", seconds > 0 ? (double)drain->wait_us * 1e-6 / seconds : 0);
     doc_put_float(wait, arena, "mean_us", (double)drain->wait_us / (double)n);
     doc_put_int(wait, arena, "most_us", drain->most_us);
     put_ops(drain, &stats, map, arena);

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "pipeline/kept.h"
 #include "pipeline/pipeline.h"
 #include "trainer/modes.h"
 
@@ -14,6 +15,7 @@ enum {
 };
 
 struct predict {
+    struct kept kept;
     struct setup *setup;
     struct pipeline *pipeline;
     unsigned char *rows; /* PREDICT_ROWS rows of field x */
@@ -22,13 +24,18 @@ struct predict {
     int64_t height, width; /* of the pictures, 0 = none are shown */
 };
 
-static int read_store(struct setup *setup, struct pipeline_store *ret, struct err *err)
+static int read_store(struct predict *predict, struct pipeline_store *ret, struct err *err)
 {
+    struct setup *setup = predict->setup;
     static const char prefix[] = "manifest:";
     const struct opt_strs *names = &setup->start->fds;
     struct pipeline_manifest *manifests =
         arena_array(&setup->arena, names->n + 1, sizeof(*manifests));
-    *ret = (struct pipeline_store){.blobs_fd = setup_fd(setup, "blobs"), .manifests = manifests};
+    predict->kept =
+        (struct kept){.fd = setup_fd(setup, "kept"), .max_bytes = setup->start->kept_bytes};
+    *ret = (struct pipeline_store){.blobs_fd = setup_fd(setup, "blobs"),
+                                   .manifests = manifests,
+                                   .kept = predict->kept.fd >= 0 ? &predict->kept : NULL};
     for (size_t i = 0; i < names->n; i++) {
         if (strncmp(names->v[i], prefix, sizeof(prefix) - 1) != 0) {
             continue;
@@ -53,7 +60,7 @@ static int read_parts(struct predict *predict, struct err *err)
     if ((rc = setup_read_doc(setup_fd(setup, "job"), "job", &setup->arena, &setup->job_doc, err)) <
             0 ||
         (rc = job_read(setup->job_doc, &setup->arena, &setup->job, err)) < 0 ||
-        (rc = read_store(setup, &store, err)) < 0 ||
+        (rc = read_store(predict, &store, err)) < 0 ||
         (rc = pipeline_compile(&setup->job, &store, &setup->arena, &predict->pipeline, err)) < 0) {
         return rc;
     }
@@ -270,10 +277,12 @@ static int answer(struct predict *predict, struct err *err)
 int predict_mode(struct setup *setup, struct err *err)
 {
     struct predict predict = {.setup = setup};
-    int blobs = setup_fd(setup, "blobs");
+    const int blobs = setup_fd(setup, "blobs"), kept = setup_fd(setup, "kept");
+    const struct sandbox_paths paths = {
+        .read_fds = {blobs}, .n_read = blobs >= 0, .keep_fds = {kept}, .n_keep = kept >= 0};
     int rc;
-    if ((rc = setup_sandbox(setup, &blobs, blobs >= 0 ? 1 : 0, NULL, 0, err)) < 0 ||
-        (rc = setup_seccomp(setup, err)) < 0 || (rc = setup_ready(setup, err)) < 0) {
+    if ((rc = setup_sandbox(setup, &paths, err)) < 0 || (rc = setup_seccomp(setup, err)) < 0 ||
+        (rc = setup_ready(setup, err)) < 0) {
         return rc;
     }
     rc = read_parts(&predict, err);

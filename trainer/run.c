@@ -87,10 +87,12 @@ int run_socket_folder(const char *address)
 static int enclose(struct run *run, struct err *err)
 {
     const char *address = run->setup->start->address;
-    int write_fds[2] = {run->job_fd, run_socket_folder(address)};
-    int rc = setup_sandbox(run->setup, NULL, 0, write_fds, write_fds[1] >= 0 ? 2 : 1, err);
-    if (write_fds[1] >= 0) {
-        close(write_fds[1]);
+    const int folder = run_socket_folder(address);
+    const struct sandbox_paths paths = {.write_fds = {run->job_fd, folder},
+                                        .n_write = folder >= 0 ? 2 : 1};
+    int rc = setup_sandbox(run->setup, &paths, err);
+    if (folder >= 0) {
+        close(folder);
     }
     if (rc < 0 || (rc = take_lock(run, err)) < 0) {
         return rc;

@@ -54,25 +54,17 @@ static bool wants_sandbox(const struct setup *setup)
     return doc_bool(setup->start->settings, "sandbox", true);
 }
 
-int setup_sandbox(struct setup *setup, const int *read_fds, int n_read, const int *write_fds,
-                  int n_write, struct err *err)
+int setup_sandbox(struct setup *setup, const struct sandbox_paths *paths, struct err *err)
 {
     if (!wants_sandbox(setup)) {
         return 0;
     }
     int64_t memory = doc_int(setup->start->settings, "memory_bytes", 0);
-    int rc = sandbox_limits(SANDBOX_PROFILE_TRAINER, memory > 0 ? (size_t)memory : 0, err);
+    int rc = sandbox_limits(SANDBOX_PROFILE_TRAINER, memory > 0 ? (size_t)memory : 0, 0, err);
     if (rc < 0) {
         return rc;
     }
-    struct sandbox_paths paths = {.n_read = 0};
-    for (int i = 0; i < n_read; i++) {
-        paths.read_fds[paths.n_read++] = read_fds[i];
-    }
-    for (int i = 0; i < n_write; i++) {
-        paths.write_fds[paths.n_write++] = write_fds[i];
-    }
-    rc = sandbox_landlock(&paths, err);
+    rc = sandbox_landlock(paths, err);
     if (rc < 0) {
         return rc;
     }
@@ -86,7 +78,7 @@ int setup_seccomp(struct setup *setup, struct err *err)
         return 0;
     }
     struct err why = {0};
-    int rc = sandbox_seccomp(SANDBOX_PROFILE_TRAINER, &why);
+    int rc = sandbox_seccomp(SANDBOX_PROFILE_TRAINER, false, &why);
     setup->seccomp = rc >= 0;
     if (rc == ERR_UNSUPPORTED) { /* child.ready says what is on; who starts us decides whether that
                                     is enough */

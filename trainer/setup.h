@@ -41,8 +41,7 @@ int setup_read_doc(int fd, const char *name, struct arena *arena, struct doc **r
                    struct err *err);
 /* Limits and Landlock; then, after the sockets are open, seccomp. Both do nothing when
  * settings.sandbox is false. */
-int setup_sandbox(struct setup *setup, const int *read_fds, int n_read, const int *write_fds,
-                  int n_write, struct err *err);
+int setup_sandbox(struct setup *setup, const struct sandbox_paths *paths, struct err *err);
 int setup_seccomp(struct setup *setup, struct err *err);
 int setup_ready(struct setup *setup, struct err *err);
 /* Reads "job", "plan" and, if it is there, "model". */

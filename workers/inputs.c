@@ -32,7 +32,7 @@ const struct opt inputs_settings_options[] = {
 
 int inputs_receive(struct inputs *ret, int fd, struct arena *arena, struct err *err)
 {
-    *ret = (struct inputs){.blobs_fd = -1, .slab_fd = -1};
+    *ret = (struct inputs){.blobs_fd = -1, .slab_fd = -1, .kept = {.fd = -1}};
     struct msg msg;
     int rc = child_recv(fd, START_TIMEOUT_MS, arena, &msg, &ret->fds, err);
     if (rc < 0) {
@@ -50,6 +50,8 @@ int inputs_receive(struct inputs *ret, int fd, struct arena *arena, struct err *
     }
     ret->slab_fd = child_fd(ret->start, &ret->fds, "slab");
     ret->blobs_fd = child_fd(ret->start, &ret->fds, "blobs");
+    ret->kept = (struct kept){.fd = child_fd(ret->start, &ret->fds, "kept"),
+                              .max_bytes = ret->start->kept_bytes};
     return ret->blobs_fd < 0
                ? err_set(err, ERR_MISSING, "no descriptor 'blobs' came with the start message")
                : 0;
@@ -124,6 +126,10 @@ int inputs_read(struct inputs *inputs, struct arena *arena, struct err *err)
         n++;
     }
     inputs->store = (struct pipeline_store){
-        .blobs_fd = inputs->blobs_fd, .manifests = manifests, .n_manifests = n};
+        .blobs_fd = inputs->blobs_fd,
+        .manifests = manifests,
+        .n_manifests = n,
+        .kept = inputs->kept.fd >= 0 ? &inputs->kept : NULL,
+    };
     return 0;
 }

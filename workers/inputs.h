@@ -12,6 +12,7 @@
 #ifndef WORKERS_INPUTS_H
 #define WORKERS_INPUTS_H
 
+#include "pipeline/kept.h"
 #include "pipeline/pipeline.h"
 #include "proto/child.h"
 #include "proto/job.h"
@@ -31,6 +32,7 @@ struct inputs {
     int blobs_fd;
     int slab_fd; /* -1 in a checker and in a worker that answers inline */
     struct job_spec job;
+    struct kept kept; /* fd -1: nothing is kept */
     struct pipeline_store store;
 };
 

@@ -18,9 +18,13 @@ static int memory_limit(const struct inputs *inputs, size_t *ret, struct err *er
     return 0;
 }
 
-int jail_files(struct jail *ret, enum sandbox_profile profile, const struct inputs *inputs,
+int jail_files(struct jail *ret, enum sandbox_profile profile, struct inputs *inputs,
                struct err *err)
 {
+    const int keep_fd = inputs->kept.fd;
+    const int64_t file_bytes = keep_fd < 0                  ? 0
+                               : inputs->kept.max_bytes > 0 ? inputs->kept.max_bytes
+                                                            : INT64_MAX;
     *ret = (struct jail){.profile = profile, .on = inputs->settings.sandbox};
     if (!ret->on) {
         return 0;
@@ -28,19 +32,22 @@ int jail_files(struct jail *ret, enum sandbox_profile profile, const struct inpu
     size_t limit = 0;
     int rc = memory_limit(inputs, &limit, err);
     if (rc == 0) {
-        rc = sandbox_limits(profile, limit, err);
+        rc = sandbox_limits(profile, limit, file_bytes, err);
     }
     if (rc < 0) {
         return rc;
     }
-    struct sandbox_paths paths = {.read_fds = {inputs->blobs_fd}, .n_read = 1};
+    const struct sandbox_paths paths = {
+        .read_fds = {inputs->blobs_fd}, .n_read = 1, .keep_fds = {keep_fd}, .n_keep = keep_fd >= 0};
     ret->landlock_abi = sandbox_landlock(&paths, err);
+    ret->keeps = keep_fd >= 0 && sandbox_can_keep(ret->landlock_abi);
+    inputs->kept.fd = ret->keeps ? keep_fd : -1;
     return ret->landlock_abi < 0 ? ret->landlock_abi : 0;
 }
 
 int jail_calls(struct jail *jail, struct err *err)
 {
-    int rc = jail->on ? sandbox_seccomp(jail->profile, err) : 0;
+    int rc = jail->on ? sandbox_seccomp(jail->profile, jail->keeps, err) : 0;
     jail->seccomp_on = jail->on && rc == 0;
     return rc;
 }

@@ -13,15 +13,16 @@
 
 struct jail {
     enum sandbox_profile profile;
-    bool on;
+    bool on, keeps;
     int landlock_abi;
     int seccomp_on;
 };
 
-/* Limits, then Landlock: only the folder of blobs can be opened from here on. */
-int jail_files(struct jail *ret, enum sandbox_profile profile, const struct inputs *inputs,
+/* Limits, then Landlock: only blobs can be opened from here on, and kept files opened and made.
+ * Without Landlock nothing is kept: inputs->kept.fd becomes -1. */
+int jail_files(struct jail *ret, enum sandbox_profile profile, struct inputs *inputs,
                struct err *err);
-/* seccomp: no new sockets, files to write, processes or code. */
+/* seccomp: no new sockets, files to write elsewhere, processes or code. */
 int jail_calls(struct jail *jail, struct err *err);
 const char *jail_name(const struct jail *jail);
 

@@ -65,8 +65,32 @@ static void result(struct fake *fake, const char *json)
     say(MSG_CHILD_RESULT, &body);
 }
 
+/* As a pipeline keeps what it computed. */
+static void keep(struct fake *fake)
+{
+    static const char bytes[4096] = "kept";
+    const int64_t n = doc_int(fake->script, "keep", 0);
+    const int folder = child_fd(&fake->start, &fake->fds, "kept");
+    if (n == 0) {
+        return;
+    }
+    int fd = folder < 0 ? -1 : openat(folder, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        fail(ERR_INTERNAL, "", "no folder to keep in");
+    }
+    for (int64_t at = 0; at < n; at += (int64_t)sizeof(bytes)) {
+        if (write(fd, bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes)) {
+            fail(ERR_IO, "", "the kept file cannot be written");
+        }
+    }
+    close(fd);
+}
+
 static void check(struct fake *fake, bool trainer)
 {
+    if (!trainer) {
+        keep(fake);
+    }
     if (!trainer && doc_bool(fake->script, "check_hangs", false)) {
         pause();
     }

@@ -19,10 +19,10 @@ enum { ACTION_MEMORY_BYTES = 1 << 30 };
 
 struct place {
     char dir[TEST_PATH], blobs[TEST_PATH], blob[TEST_PATH], outside[TEST_PATH], secret[TEST_PATH],
-        address[TEST_PATH];
+        address[TEST_PATH], kept[TEST_PATH];
     struct sockaddr_un unix_address;
     struct sockaddr_in tcp_address;
-    int blobs_fd, namespace_fd, unix_listener, tcp_listener;
+    int blobs_fd, kept_fd, namespace_fd, unix_listener, tcp_listener;
     int unix_fd, tcp_fd,
         log_fd; /* made before the sandbox: the call itself is tried, not socket() */
     pid_t victim, parent;

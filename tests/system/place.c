@@ -28,6 +28,9 @@ static void make_folders(struct place *p)
     p->blobs_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     test_path(p->blob, "%s/blob", path);
     write_file(p->blob);
+    test_path(p->kept, "%s/kept", p->dir);
+    ck_assert_int_eq(mkdir(p->kept, 0700), 0);
+    p->kept_fd = open(p->kept, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     test_path(p->outside, "%s/outside", p->dir);
     ck_assert_int_eq(mkdir(p->outside, 0700), 0);
     test_path(p->secret, "%s/secret", p->outside);
@@ -109,7 +112,7 @@ void place_remove(struct place *p)
 {
     kill(p->victim, SIGKILL);
     waitpid(p->victim, NULL, 0);
-    const int fds[] = {p->blobs_fd,     p->namespace_fd, p->log_fd, p->unix_listener,
+    const int fds[] = {p->blobs_fd,     p->kept_fd,      p->namespace_fd, p->log_fd, p->unix_listener,
                        p->tcp_listener, p->unix_fd,      p->tcp_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         close(fds[i]);

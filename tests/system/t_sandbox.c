@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proto/sandbox.h"
@@ -38,26 +40,29 @@ struct attempt {
     struct place *place;
     int (*try)(struct place *place);
     enum sandbox_profile profile;
-    bool on;
+    bool on, keeps;
 };
+enum { KEPT_BYTES = 1 << 20 };
 
-static int enter(struct place *p, enum sandbox_profile profile, struct sock_context **context,
-                 struct sock **sock)
+static int enter(struct place *p, enum sandbox_profile profile, bool keeps,
+                 struct sock_context **context, struct sock **sock)
 {
     struct err err = {0};
     struct sock_options options = {.no_reconnect = true};
-    struct sandbox_paths paths = {.read_fds = {p->blobs_fd}, .n_read = 1};
-    int rc = sandbox_limits(profile, ACTION_MEMORY_BYTES, &err);
+    struct sandbox_paths paths = {
+        .read_fds = {p->blobs_fd}, .n_read = 1, .keep_fds = {p->kept_fd}, .n_keep = keeps};
+    int rc = sandbox_limits(profile, ACTION_MEMORY_BYTES, keeps ? KEPT_BYTES : 0, &err);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (rc == 0) {
         rc = sandbox_landlock(&paths, &err);
+        keeps = keeps && sandbox_can_keep(rc);
     }
     *context = sock_context_create();
     if (rc >= 0) {
         rc = sock_open_dealer(*context, p->address, &options, sock, &err);
     }
     if (rc == 0) {
-        rc = sandbox_seccomp(profile, &err);
+        rc = sandbox_seccomp(profile, keeps, &err);
     }
     if (rc < 0) {
         (void)dprintf(2, "enter the sandbox: %s\n", err.text);
@@ -70,20 +75,28 @@ static void attempt_in_child(void *arg)
     struct attempt *attempt = arg;
     struct sock_context *context = NULL;
     struct sock *sock = NULL;
-    if (attempt->on && enter(attempt->place, attempt->profile, &context, &sock) < 0) {
+    if (attempt->on &&
+        enter(attempt->place, attempt->profile, attempt->keeps, &context, &sock) < 0) {
         _exit(BROKEN);
     }
     _exit(attempt->try(attempt->place) == 0 ? WORKS : REFUSED);
 }
 
 /* Each attempt has a place of its own: what worked leaves traces. */
-static int attempt(int (*try)(struct place *place), enum sandbox_profile profile, bool on)
+static int attempt_with(int (*try)(struct place *place), enum sandbox_profile profile, bool on,
+                        bool keeps)
 {
     struct place place;
     place_make(&place);
-    int status = test_in_child(attempt_in_child, &(struct attempt){&place, try, profile, on});
+    int status =
+        test_in_child(attempt_in_child, &(struct attempt){&place, try, profile, on, keeps});
     place_remove(&place);
     return status;
+}
+
+static int attempt(int (*try)(struct place *place), enum sandbox_profile profile, bool on)
+{
+    return attempt_with(try, profile, on, false);
 }
 
 static bool is_denied(int status)
@@ -119,6 +132,106 @@ START_TEST(trainer_is_denied)
     if (action_table[_i].trainer) {
         check_denied(&action_table[_i], SANDBOX_PROFILE_TRAINER);
     }
+}
+END_TEST
+
+/* ---- one that keeps files ------------------------------------------------------------------- */
+
+static int keep_file(struct place *p, const char *name)
+{
+    int fd = openat(p->kept_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, "bytes", 5) != 5 || pwrite(fd, "x", 1, 100) != 1 ||
+        ftruncate(fd, 50) != 0) {
+        return -1;
+    }
+    return close(fd);
+}
+static int make_and_rename(struct place *p)
+{
+    return keep_file(p, "a") == 0 && renameat(p->kept_fd, "a", p->kept_fd, "b") == 0 &&
+                   keep_file(p, "c") == 0 && unlinkat(p->kept_fd, "c", 0) == 0 &&
+                   close(openat(p->kept_fd, "b", O_RDONLY | O_CLOEXEC)) == 0
+               ? 0
+               : -1;
+}
+static int make_kept_folder(struct place *p)
+{
+    return mkdirat(p->kept_fd, "folder", 0700);
+}
+static int make_kept_link(struct place *p)
+{
+    return symlinkat(p->secret, p->kept_fd, "link");
+}
+static int make_kept_pipe(struct place *p)
+{
+    return mknodat(p->kept_fd, "pipe", S_IFIFO | 0600, 0);
+}
+static int list_kept(struct place *p)
+{
+    char entries[1024];
+    int fd = openat(p->kept_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && syscall(SYS_getdents64, fd, entries, sizeof entries) > 0 ? close(fd) : -1;
+}
+static int leave_kept(struct place *p)
+{
+    return keep_file(p, "a") == 0 && renameat(p->kept_fd, "a", p->blobs_fd, "a") == 0 ? 0 : -1;
+}
+static int write_upwards(struct place *p)
+{
+    int fd = openat(p->kept_fd, "../outside/new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd < 0 ? -1 : close(fd);
+}
+static int keep_too_much(struct place *p)
+{
+    int fd = openat(p->kept_fd, "large", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return fd >= 0 && pwrite(fd, "x", 1, KEPT_BYTES) == 1 ? close(fd) : -1;
+}
+
+static const struct action keep_table[] = {
+    {"make a folder in kept", make_kept_folder, false, RELAXED_WORKER},
+    {"make a link in kept", make_kept_link, false, RELAXED_WORKER},
+    {"make a pipe in kept", make_kept_pipe, false, RELAXED_WORKER},
+    {"list kept", list_kept, false, RELAXED_NO},
+    {"rename a file out of kept", leave_kept, false, RELAXED_NO},
+    {"write a file through kept/..", write_upwards, false, RELAXED_NO},
+    {"keep a file over the limit", keep_too_much, false, RELAXED_WORKER},
+};
+enum { N_KEEP = sizeof keep_table / sizeof keep_table[0] };
+
+START_TEST(keeper_makes_files)
+{
+    ck_assert_int_eq(attempt_with(make_and_rename, SANDBOX_PROFILE_WORKER, true, true), WORKS);
+    ck_assert_int_eq(attempt_with(make_and_rename, SANDBOX_PROFILE_CHECKER, true, true), WORKS);
+    ck_assert(is_denied(attempt_with(make_and_rename, SANDBOX_PROFILE_WORKER, true, false)) ||
+              RELAXED);
+}
+END_TEST
+
+START_TEST(keeper_is_denied_the_rest_of_kept)
+{
+    const struct action *action = &keep_table[_i];
+    if (RELAXED && action->relaxed < RELAXED_WORKER) {
+        return;
+    }
+    ck_assert_int_eq(attempt_with(action->try, SANDBOX_PROFILE_WORKER, false, false), WORKS);
+    int status = attempt_with(action->try, SANDBOX_PROFILE_WORKER, true, true);
+    ck_assert_msg(is_denied(status), "%s: %s (%d)", action->name,
+                  status == WORKS ? "worked" : "ended oddly", status);
+}
+END_TEST
+
+/* All that a worker is denied; a descriptor that it should not have it may write, as a trainer may.
+ */
+START_TEST(keeper_is_denied)
+{
+    const struct action *action = &action_table[_i];
+    const bool is_relaxed = RELAXED && action->relaxed < RELAXED_ALL;
+    if (is_relaxed || strcmp(action->name, "write through an inherited descriptor") == 0) {
+        return;
+    }
+    int status = attempt_with(action->try, SANDBOX_PROFILE_WORKER, true, true);
+    ck_assert_msg(is_denied(status), "%s: %s (%d)", action->name,
+                  status == WORKS ? "worked" : "ended oddly", status);
 }
 END_TEST
 
@@ -270,7 +383,7 @@ static void work_in_child(void *arg)
     struct arena arena;
     struct msg msg;
     struct err err = {0};
-    if (enter(p, SANDBOX_PROFILE_WORKER, &context, &sock) < 0) {
+    if (enter(p, SANDBOX_PROFILE_WORKER, false, &context, &sock) < 0) {
         _exit(BROKEN);
     }
     arena_init(&arena);
@@ -308,6 +421,9 @@ int main(void)
     tcase_add_test(tcase, all_works_in_a_worker_without_sandbox);
     tcase_add_loop_test(tcase, checker_is_denied, 0, n_actions);
     tcase_add_loop_test(tcase, trainer_is_denied, 0, n_actions);
+    tcase_add_test(tcase, keeper_makes_files);
+    tcase_add_loop_test(tcase, keeper_is_denied_the_rest_of_kept, 0, N_KEEP);
+    tcase_add_loop_test(tcase, keeper_is_denied, 0, n_actions);
     tcase_add_test(tcase, all_works_with_the_sandbox_off);
     tcase_add_test(tcase, worker_works);
     suite_add_tcase(suite, tcase);
