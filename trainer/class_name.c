@@ -72,17 +72,32 @@ int class_name_read(const struct class_name_family *family, const struct doc *do
     return r < 0 ? r : class_name_find(family, name, err);
 }
 
-struct doc *class_name_put(struct doc *map, struct arena *arena, const char *module,
-                           const char *name)
+static struct doc *put(struct doc *map, struct arena *arena, const char *module, const char *name,
+                       const char *registered)
 {
     doc_set_map(map);
     doc_put_str(map, arena, "module", module);
     doc_put_str(map, arena, "class_name", name);
-    doc_set_null(doc_put(map, arena, "registered_name"));
+    if (registered) {
+        doc_put_str(map, arena, "registered_name", registered);
+    } else {
+        doc_set_null(doc_put(map, arena, "registered_name"));
+    }
     /* Last: a further key could move it. */
     struct doc *config = doc_put(map, arena, "config");
     doc_set_map(config);
     return config;
+}
+
+struct doc *class_name_put(struct doc *map, struct arena *arena, const char *module,
+                           const char *name)
+{
+    return put(map, arena, module, name, NULL);
+}
+
+struct doc *class_name_put_ours(struct doc *map, struct arena *arena, const char *name)
+{
+    return put(map, arena, "millrace_keras", name, arena_printf(arena, "millrace>%s", name));
 }
 
 const struct doc *class_name_known(const struct opt *table, const struct doc *options,

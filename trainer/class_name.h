@@ -37,6 +37,8 @@ int class_name_read(const struct class_name_family *family, const struct doc *do
 /* {module, class_name, registered_name: null, config} into map; returns config, an empty map. */
 struct doc *class_name_put(struct doc *map, struct arena *arena, const char *module,
                            const char *name);
+/* The same of a class that Keras lacks: registered as "millrace>NAME" by millrace_keras.py. */
+struct doc *class_name_put_ours(struct doc *map, struct arena *arena, const char *name);
 /* The options without pairs that the table does not have and that say nothing (null, false):
  * Keras's files hold many. */
 const struct doc *class_name_known(const struct opt *table, const struct doc *options,

@@ -336,6 +336,11 @@ static enum golden_verdict run_gelu(struct golden_case *c)
     return run_named(c, "Activation", config);
 }
 
+static enum golden_verdict run_lrn(struct golden_case *c)
+{
+    return run_named(c, "LocalResponseNormalization", doc_get(c->doc, "config"));
+}
+
 /* Batches one after the other in training; moving averages after each, then the output in
  * inference. */
 static enum golden_verdict run_sequence(struct golden_case *c)
@@ -403,10 +408,45 @@ static enum golden_verdict run_dropout(struct golden_case *c)
     return GOLDEN_PASSED;
 }
 
+/* Channels are zeroed whole, with the rate. */
+static enum golden_verdict run_spatial_dropout(struct golden_case *c)
+{
+    enum { ROWS = 10, CHANNELS = 100, SIDE = 4, CELLS = SIDE * SIDE };
+    struct shape shape = {.rank = 4, .d = {ROWS, SIDE, SIDE, CHANNELS}};
+    struct single_layer *single;
+    struct err err = {0};
+    float *x = arena_array(c->arena, (size_t)ROWS * CELLS * CHANNELS, sizeof(float));
+    const float *in[] = {x};
+    double rate = doc_float(doc_get(c->doc, "config"), "rate", 0.0);
+    for (int i = 0; i < ROWS * CELLS * CHANNELS; i++) {
+        x[i] = 1.0F;
+    }
+    if (single_layer_create(c->layer, doc_get(c->doc, "config"), &shape, 1, c->backend, c->arena,
+                            &single, &err) < 0) {
+        return golden_refused(c, &err);
+    }
+    const float *y = single_layer_forward(single, in, true, 1, 0);
+    int zeros = 0;
+    for (int i = 0; i < ROWS * CELLS * CHANNELS; i++) {
+        float first = y[i / (CELLS * CHANNELS) * CELLS * CHANNELS + i % CHANNELS];
+        zeros += first == 0.0F;
+        if (y[i] != first || (first != 0.0F && first != (float)(1.0 / (1.0 - rate)))) {
+            return golden_fail(c, "a value of %g in a channel of %g", (double)y[i], (double)first);
+        }
+    }
+    double part = (double)zeros / (ROWS * CELLS * CHANNELS);
+    single_layer_destroy(single);
+    return part < rate - c->atol || part > rate + c->atol
+               ? golden_fail(c, "a part of %g is zero", part)
+               : GOLDEN_PASSED;
+}
+
 const struct golden_class golden_layer_classes[] = {
     {"layer", "keras.activations.gelu(approximate=True)", run_gelu, true},
     {"sequence", "BatchNormalization", run_sequence, true},
+    {"op", "tf.nn.local_response_normalization", run_lrn, true},
     {"distribution", "Dropout", run_dropout, true},
+    {"distribution", "SpatialDropout2D", run_spatial_dropout, true},
     {"layer", "Activation", run_layer, true},
     {"layer", "AveragePooling2D", run_layer, true},
     {"layer", "BatchNormalization", run_layer, true},

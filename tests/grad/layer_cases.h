@@ -145,6 +145,12 @@ static const struct layer_case {
     {"GlobalMaxPooling1D", "{}", {3, {2, 5, 3}}, 0, 0},
     {"GlobalAveragePooling3D", "{\"keepdims\": true}", {5, {2, 2, 3, 2, 3}}, 0, 0},
     {"GlobalMaxPooling3D", "{}", {5, {2, 2, 3, 2, 3}}, 0, 0},
+    {"LocalResponseNormalization",
+     "{\"depth_radius\": 2, \"alpha\": 0.5, \"beta\": 0.75}",
+     {4, {2, 2, 3, 7}},
+     0,
+     0},
+    {"LocalResponseNormalization", "{\"depth_radius\": 9, \"bias\": 2}", {4, {2, 2, 3, 7}}, 0, 0},
 };
 enum { N_LAYER_CASES = sizeof(layer_cases) / sizeof(layer_cases[0]), LAYER_CASE_INPUTS = 3 };
 

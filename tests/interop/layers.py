@@ -3,6 +3,7 @@
 
 Takes the program that writes the cases.
 """
+import os
 import subprocess
 import sys
 
@@ -12,6 +13,8 @@ JUDGE = r"""
 import json, os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np, keras
+sys.path.insert(0, os.environ["MILLRACE_KERAS"])
+import millrace_keras
 passed = failed = 0
 for line in sys.stdin:
     case = json.loads(line)
@@ -42,7 +45,8 @@ sys.exit(failed > 0)
 
 def main():
     cases = subprocess.run([sys.argv[1]], capture_output=True, text=True, check=True).stdout
-    done = subprocess.run([interop.venv(), "-c", JUDGE], input=cases, text=True, check=False, stderr=subprocess.PIPE)
+    done = subprocess.run([interop.venv(), "-c", JUDGE], input=cases, text=True, check=False, stderr=subprocess.PIPE,
+                          env={**os.environ, "MILLRACE_KERAS": str(interop.ROOT / "trainer" / "keras")})
     if done.returncode not in (0, 1):
         sys.stderr.write(done.stderr[-3000:])
     return done.returncode

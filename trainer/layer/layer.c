@@ -126,7 +126,9 @@ static void option_of(const struct layer_var *var, char *ret)
 
 void layer_config(const struct layer *layer, struct doc *map, struct arena *arena)
 {
-    struct doc *config = class_name_put(map, arena, "keras.layers", layer->desc->name);
+    struct doc *config = layer->desc->is_ours
+                             ? class_name_put_ours(map, arena, layer->desc->name)
+                             : class_name_put(map, arena, "keras.layers", layer->desc->name);
     class_name_write(layer->desc->options, layer->options, config, arena);
     doc_put_str(config, arena, "name", layer->name);
     doc_put_str(config, arena, "dtype", "float32");

@@ -117,6 +117,7 @@ struct layer_desc {
     size_t size;                /* of the options' struct, which begins with LAYER_FIELDS */
     int min_inputs, max_inputs; /* 0: one */
     bool random;
+    bool is_ours; /* Keras has none such: trainer/keras/millrace_keras.py registers it there */
     int (*infer)(struct layer *layer, struct arena *arena, struct err *err);
     int (*prepare)(struct layer *layer, const struct layer_setup *setup,
                    struct err *err);                                     /* or NULL */
