@@ -256,10 +256,6 @@ static enum golden_verdict run_named(struct golden_case *c, const char *class_na
 
 static enum golden_verdict run_layer(struct golden_case *c)
 {
-    const char *interpolation = doc_str(doc_get(c->doc, "config"), "interpolation", "nearest");
-    if (strcmp(interpolation, "nearest") != 0) {
-        return golden_skip(c, "interpolation: only nearest is supported yet");
-    }
     return run_named(c, c->layer, doc_get(c->doc, "config"));
 }
 

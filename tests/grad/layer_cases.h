@@ -151,6 +151,15 @@ static const struct layer_case {
      0,
      0},
     {"LocalResponseNormalization", "{\"depth_radius\": 9, \"bias\": 2}", {4, {2, 2, 3, 7}}, 0, 0},
+    {"UpSampling1D", "{\"size\": 3}", {3, {2, 4, 3}}, 0, 0},
+    {"UpSampling3D", "{\"size\": [1, 2, 3]}", {5, {2, 2, 2, 3, 2}}, 0, 0},
+    {"UpSampling2D",
+     "{\"size\": [2, 3], \"interpolation\": \"bilinear\"}",
+     {4, {2, 3, 4, 2}},
+     0,
+     0},
+    {"UpSampling2D", "{\"size\": 2, \"interpolation\": \"bicubic\"}", {4, {2, 3, 1, 2}}, 0, 0},
+    {"UpSampling2D", "{\"size\": 2, \"interpolation\": \"lanczos5\"}", {4, {2, 5, 4, 2}}, 0, 0},
 };
 enum { N_LAYER_CASES = sizeof(layer_cases) / sizeof(layer_cases[0]), LAYER_CASE_INPUTS = 3 };
 
