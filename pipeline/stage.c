@@ -91,6 +91,17 @@ int stage_read(const struct doc *doc, uint64_t seed, struct stage_names *names, 
     return 0;
 }
 
+void stage_places(const struct stage *stage, int64_t n, struct stage_place *places, int64_t count)
+{
+    if (stage->desc->places != NULL) {
+        stage->desc->places(stage, n, places, count);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        stage->desc->place(stage, n, &places[i]);
+    }
+}
+
 void stage_reference(struct buf *out)
 {
     for (const struct stage_desc *const *row = stage_table; *row != NULL; row++) {

@@ -46,6 +46,11 @@ struct stage_desc {
     int (*count)(const void *ctx, int64_t n, int64_t *ret, struct err *err);
     /* STAGE_ORDER: from a place of the output to one of the input; n elements come in. */
     void (*place)(const struct stage *stage, int64_t n, struct stage_place *place);
+    /* The same for many places; may be NULL. */
+    void (*places)(const struct stage *stage, int64_t n, struct stage_place *places, int64_t count);
+    /* Bytes at stage->state in which `place` keeps what it computed, never what it gives; may be
+     * NULL. */
+    size_t (*state_bytes)(int64_t n);
     /* STAGE_DERIVE: makes a source of the stream before it (derive.h). STAGE_BATCH, may be NULL:
      * the same, before elements become batches. */
     int (*derive)(const struct stage *stage, struct derive *derive, struct source *ret,
@@ -58,7 +63,10 @@ struct stage {
     const void *ctx;
     uint64_t id;   /* of its name and how many of that name came before */
     uint64_t seed; /* the job's */
+    void *state;   /* zeros at first */
 };
+/* Replaces each place by the one that stands there in the stage's input of n elements. */
+void stage_places(const struct stage *stage, int64_t n, struct stage_place *places, int64_t count);
 
 /* The options of the stages that the compiler acts on itself. */
 struct stage_map {

@@ -121,7 +121,11 @@ static int add_order(struct compile *c, const struct stage *stage)
                           "batch drop_remainder: true",
                           (long long)c->remainder, stage->desc->name);
     }
-    s->orders[s->n_orders++] = (struct stream_order){.stage = *stage, .n = c->n};
+    struct stream_order *order = &s->orders[s->n_orders++];
+    *order = (struct stream_order){.stage = *stage, .n = c->n};
+    if (stage->desc->state_bytes != NULL && c->n != STAGE_ENDLESS) {
+        order->stage.state = arena_alloc(c->arena, stage->desc->state_bytes(c->n));
+    }
     const int64_t before = c->n;
     int r = stage->desc->count(stage->ctx, c->n, &c->n, c->err);
     if (r < 0) {

@@ -1,0 +1,3 @@
+#include "base/perm_kernel.h"
+
+perm_rounds_fn *const perm_avx512_rounds = rounds;
