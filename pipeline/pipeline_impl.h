@@ -1,4 +1,5 @@
-/* pipeline_impl - what pipeline.c compiles and pipeline_run.c runs; no one else includes it. */
+/* pipeline_impl - what pipeline.c compiles and pipeline_run.c runs; beside them only the test of
+ * blocks includes it. */
 #ifndef PIPELINE_PIPELINE_IMPL_H
 #define PIPELINE_PIPELINE_IMPL_H
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "pipeline/block.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/pipeline_impl.h"
 #include "pipeline/source/npy_file.h"
@@ -80,7 +81,7 @@ static int refuse(const struct chunk *c, int64_t sample, int code, const struct 
 {
     const char *path = pool_path(&c->pipeline->pools[c->make->stream], sample);
     return err_is_data(code) ? err_set_at(err, ERR_DATA, path, "%s", found->text)
-                               : err_set_at(err, code, path, "%s", found->text);
+                             : err_set_at(err, code, path, "%s", found->text);
 }
 
 /* The next good sample of the stream's order, the epoch's end followed by its beginning. */
@@ -147,6 +148,51 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
     return 0;
 }
 
+/* Many rows at once; how many, 0 = it has to be one by one. */
+static int64_t make_block(struct chunk *c, int64_t row, struct slab_in_flight *in_flight)
+{
+    const struct msg_chunk_make *make = c->make;
+    const int64_t left = make->end - row, most = c->stream->block_rows;
+    void *rows[ELEMENT_FIELDS_MAX];
+    const struct block_want want = {.epoch = make->epoch,
+                                    .step = make->step,
+                                    .row = row,
+                                    .n = left < most ? left : most,
+                                    .skip = &make->skip_samples,
+                                    .rows = rows,
+                                    .samples = c->sample + (size_t)row * sizeof(int64_t),
+                                    .in_flight = in_flight != NULL ? &in_flight->row : NULL};
+    if (want.n < 2 || make->skip.n > 0) {
+        return 0;
+    }
+    for (int i = 0; i < c->stream->spec.n; i++) {
+        rows[i] = c->fields[i] + (size_t)row * c->stream->chains[i].row_bytes;
+    }
+    if (!block_make(c->stream, &want)) {
+        return 0;
+    }
+    memset(c->ok + row, 1, (size_t)want.n);
+    return want.n;
+}
+
+/* Rows begin..end of the chunk, one by one. */
+static int make_rows(struct chunk *c, int64_t begin, int64_t end, struct slab_in_flight *in_flight,
+                     struct err *err)
+{
+    const int64_t every = end - begin >= 4 * TIMED_EVERY ? TIMED_EVERY : 1;
+    int r = 0;
+    for (int64_t row = begin; row < end && r == 0; row++) {
+        if (in_flight != NULL) {
+            atomic_store_explicit(&in_flight->row, row, memory_order_release);
+        }
+        r = make_row(c, row, (row - begin) % every == 0 ? every : 0, err);
+        if (in_flight != NULL) {
+            atomic_fetch_add_explicit(&in_flight->samples, 1, memory_order_release);
+        }
+    }
+    return r;
+}
+
 int pipeline_run(struct pipeline *pipeline, const struct msg_chunk_make *chunk,
                  const struct slab_layout *layout, unsigned char *slab,
                  struct pipeline_progress *progress, struct arena *arena,
@@ -174,19 +220,20 @@ int pipeline_run(struct pipeline *pipeline, const struct msg_chunk_make *chunk,
         const struct stream_chain *chain = &stream->chains[i];
         c.fields[i] = slab + field(layout, chain->name, chain->row_bytes)->offset;
     }
-    const int64_t every = chunk->end - chunk->begin >= 4 * TIMED_EVERY ? TIMED_EVERY : 1;
+    struct slab_in_flight *in_flight = progress != NULL ? progress->in_flight : NULL;
+    const int64_t most = stream->block_rows > 0 ? stream->block_rows : chunk->end;
     int r = 0;
-    for (int64_t row = chunk->begin; row < chunk->end && r == 0; row++) {
-        if (progress != NULL && progress->in_flight != NULL) {
-            atomic_store_explicit(&progress->in_flight->row, row, memory_order_release);
-        }
-        r = make_row(&c, row, (row - chunk->begin) % every == 0 ? every : 0, err);
-        if (progress != NULL && progress->in_flight != NULL) {
-            atomic_fetch_add_explicit(&progress->in_flight->samples, 1, memory_order_release);
+    for (int64_t row = chunk->begin, n; row < chunk->end && r == 0; row += n) {
+        n = stream->block_rows > 0 ? make_block(&c, row, in_flight) : 0;
+        if (n > 0 && in_flight != NULL) {
+            atomic_fetch_add_explicit(&in_flight->samples, (uint64_t)n, memory_order_release);
+        } else if (n == 0) {
+            n = chunk->end - row < most ? chunk->end - row : most;
+            r = make_rows(&c, row, row + n, in_flight, err);
         }
     }
-    if (progress != NULL && progress->in_flight != NULL) {
-        atomic_store_explicit(&progress->in_flight->row, -1, memory_order_release);
+    if (in_flight != NULL) {
+        atomic_store_explicit(&in_flight->row, -1, memory_order_release);
     }
     *ret_bad = (struct opt_groups){.v = c.bad, .n = c.n_bad};
     return r;
@@ -364,10 +411,10 @@ static int decode_file(struct pipeline *p, const void *data, size_t size, struct
     }
     int r = decode_run(p->decode, data, size, (int)x->shape.d[2], &image, err);
     if (r == 0) {
-        *ret = (struct tensor){
-            .dtype = DTYPE_U8,
-            .shape = {.rank = 3, .d = {image.height, image.width, image.channels}},
-            .data = (void *)(uintptr_t)image.data};
+        *ret =
+            (struct tensor){.dtype = DTYPE_U8,
+                            .shape = {.rank = 3, .d = {image.height, image.width, image.channels}},
+                            .data = (void *)(uintptr_t)image.data};
     }
     return r;
 }

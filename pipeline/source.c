@@ -279,6 +279,20 @@ void source_set_xy(struct source *source, enum element_kind kind, const struct o
                 &(struct element_field){"y", ELEMENT_LABEL, {.dtype = DTYPE_I64}, false});
 }
 
+void source_gather(const struct source_rows *rows, const void *memory, int64_t first, size_t bytes,
+                   void *out)
+{
+    const unsigned char *from = memory;
+    unsigned char *to = out;
+    for (int64_t i = 0; i < rows->n; i++) {
+        const int64_t ahead = i + SOURCE_AHEAD < rows->n ? i + SOURCE_AHEAD : i;
+        __builtin_prefetch(from + (size_t)(rows->places[ahead].position - first) * bytes);
+        source_rows_at(rows, i);
+        memcpy(to + (size_t)i * bytes, from + (size_t)(rows->places[i].position - first) * bytes,
+               bytes);
+    }
+}
+
 void source_name_numbers(struct source *source, int64_t n, struct arena *arena)
 {
     const char **names = arena_array(arena, (size_t)n + 1, sizeof *names);

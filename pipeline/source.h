@@ -9,6 +9,8 @@
 #ifndef PIPELINE_SOURCE_H
 #define PIPELINE_SOURCE_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "base/opt.h"
 #include "pipeline/element.h"
@@ -44,6 +46,14 @@ struct source_call {
     const struct look_asker *asker; /* what is read of a picture, or NULL */
 };
 
+/* Places whose samples are read together, and who is to know which of them is being read. */
+struct source_rows {
+    const struct stage_place *places;
+    int64_t n;
+    _Atomic int64_t *in_flight; /* or NULL */
+    int64_t row;                /* of the first, in the batch */
+};
+
 struct source;
 struct source_desc {
     const char *name; /* kind in the manifest and in a job */
@@ -60,6 +70,10 @@ struct source_desc {
     /* Element at a place; ret->fields are borrowed until the next read. */
     int (*read)(struct source *source, const struct stage_place *place,
                 const struct source_call *call, struct element *ret, struct err *err);
+    /* Where source->gives_rows: field i of all places to fields[i], one behind the other. May
+     * refuse with any error; then they are read one by one. */
+    int (*read_rows)(struct source *source, const struct source_rows *rows, void *const *fields,
+                     struct err *err);
     /* A picture file from elsewhere as field x of this source. NULL: it has no pictures. */
     int (*picture)(struct source *source, const void *data, size_t size, struct tensor *ret,
                    struct err *err);
@@ -74,9 +88,10 @@ extern const struct source_desc *const source_table[]; /* ends with NULL */
 struct source {
     const struct source_desc *desc;
     void *ctx;
-    bool is_stored; /* a data set; else made of other streams, by a stage */
-    bool is_fixed;  /* the same element at a position in each iteration */
-    int64_t base;   /* number of its first sample among all data sets of the stream */
+    bool is_stored;  /* a data set; else made of other streams, by a stage */
+    bool is_fixed;   /* the same element at a position in each iteration */
+    bool gives_rows; /* samples of fixed shapes that are there as they are: has read_rows */
+    int64_t base;    /* number of its first sample among all data sets of the stream */
     int64_t samples;
     struct element_spec spec;
     const char *const *classes;
@@ -95,6 +110,21 @@ static inline int64_t source_trace(const struct source *source, const struct sta
 {
     return source->is_stored ? source->base + place->position : source->desc->trace(source, place);
 }
+
+/* Before place i is read: a death then names its row. */
+static inline void source_rows_at(const struct source_rows *rows, int64_t i)
+{
+    if (rows->in_flight != NULL) {
+        atomic_store_explicit(rows->in_flight, rows->row + i, memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+}
+
+/* Of rows that lie one behind the other in memory: those at the places, `first` being the first. */
+void source_gather(const struct source_rows *rows, const void *memory, int64_t first, size_t bytes,
+                   void *out);
+/* So far ahead of the copying a row is fetched from memory. */
+enum { SOURCE_AHEAD = 12 };
 
 /* Parts for the files of sources. `file` is one of store->files. */
 int source_open_blob(const struct source_store *store, const struct doc *file,

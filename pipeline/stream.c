@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pipeline/block.h"
 #include "pipeline/derive.h"
 #include "pipeline/explain.h"
 #include "pipeline/fuse.h"
@@ -479,5 +480,9 @@ int stream_compile(struct stream *ret, struct source *source, const struct strea
     ret->marks = c.marks.first;
     r = r < 0 || want->is_inner ? r : count_steps(&c);
     ret->ignores_errors = c.ignores_errors;
-    return r < 0 ? r : make_chains(&c, ret);
+    r = r < 0 ? r : make_chains(&c, ret);
+    if (r == 0) {
+        block_find(ret, c.arena);
+    }
+    return r;
 }

@@ -53,6 +53,7 @@ struct stream_chain {
     struct op_scratch made; /* of stream_get */
     bool is_to_floats;      /* what comes out is turned into float32 */
     size_t row_bytes;       /* 0 = depends on the sample */
+    size_t in_bytes;        /* of a row as it is read, where the stream takes blocks */
 };
 
 struct stream_want {
@@ -63,7 +64,8 @@ struct stream_want {
     bool is_inner;            /* stands inside another one: no batches of the trainer's */
     uint64_t seed;
     int64_t epochs, steps_per_epoch;
-    /* Or NULL: fields become float32 where these are, as random ops left out would have made them. */
+    /* Or NULL: fields become float32 where these are, as random ops left out would have made them.
+     */
     const struct element_spec *like;
 };
 
@@ -90,6 +92,8 @@ struct stream {
     bool ignores_errors;
     int64_t prefetch; /* 0 = AUTOTUNE */
     int64_t source_us;
+    int64_t block_rows; /* so many at once (block.h); 0: one by one */
+    struct stage_place *block_places;
     const struct explain_mark *marks; /* what came out of each stage (explain.h) */
 };
 
@@ -104,6 +108,9 @@ struct stream_places {
 };
 void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
                   struct stream_places *ret);
+/* Places in the source of n rows from `row` on. */
+void stream_block(const struct stream *stream, int64_t epoch, int64_t step, int64_t row, int64_t n,
+                  struct stage_place *ret);
 /* The same for the n-th row behind the given one, over the end of the epoch from its beginning
  * (replacements). */
 void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,

@@ -23,28 +23,45 @@ static void walk_orders(const struct stream *s, int n, const struct stage_place 
     ret->at[0] = place;
 }
 
-static void walk(const struct stream *s, struct stage_place place, int64_t row,
-                 struct stream_places *ret)
+/* From the batch of a step back to where batches are made: the places on the way, and the batch. */
+static void walk_batches(const struct stream *s, int64_t epoch, int64_t step, int64_t row,
+                         struct stage_place *ret, struct stream_places *ret_places)
 {
-    int i = s->n_orders;
-    for (; i > s->batch_at; i--) {
-        ret->at[i] = (struct stage_place){place.iteration, place.position * s->batch + row};
+    /* An endless stream runs on from epoch to epoch. */
+    struct stage_place place = {.iteration = s->is_endless ? 0 : epoch,
+                                .position = s->is_endless ? epoch * s->steps + step : step};
+    for (int i = s->n_orders; i > s->batch_at; i--) {
+        if (ret_places != NULL) {
+            ret_places->at[i] =
+                (struct stage_place){place.iteration, place.position * s->batch + row};
+        }
         s->orders[i - 1].stage.desc->place(&s->orders[i - 1].stage, s->orders[i - 1].n, &place);
     }
-    place.position = place.position * s->batch + row;
-    walk_orders(s, i, &place, ret);
+    *ret = place;
 }
 
 void stream_place(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,
                   struct stream_places *ret)
 {
-    /* An endless stream runs on from epoch to epoch. */
-    const struct stage_place place = {.iteration = stream->is_endless ? 0 : epoch,
-                                      .position =
-                                          stream->is_endless ? epoch * stream->steps + step : step};
-    walk(stream, place, row, ret);
+    struct stage_place place;
+    walk_batches(stream, epoch, step, row, &place, ret);
+    place.position = place.position * stream->batch + row;
+    walk_orders(stream, stream->batch_at, &place, ret);
     ret->epoch = epoch;
     ret->step = step;
+}
+
+void stream_block(const struct stream *stream, int64_t epoch, int64_t step, int64_t row, int64_t n,
+                  struct stage_place *ret)
+{
+    struct stage_place batch;
+    walk_batches(stream, epoch, step, 0, &batch, NULL);
+    for (int64_t i = 0; i < n; i++) {
+        ret[i] = (struct stage_place){batch.iteration, batch.position * stream->batch + row + i};
+    }
+    for (int i = stream->batch_at; i > 0; i--) {
+        stage_places(&stream->orders[i - 1].stage, stream->orders[i - 1].n, ret, n);
+    }
 }
 
 void stream_place_next(const struct stream *stream, int64_t epoch, int64_t step, int64_t row,

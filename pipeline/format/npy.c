@@ -415,3 +415,28 @@ int npy_read(const struct npy *npy, int64_t first, int64_t n, bool takes_all, vo
                             : read_run(npy, first * npy->row, (size_t)(n * npy->row), ret, err);
     return r < 0 || takes_all ? r : check_finite(npy, first, n, ret, err);
 }
+
+const void *npy_memory(const struct npy *npy)
+{
+    const bool is_as_given =
+        npy->in.fd < 0 && npy->type->widen == NULL && !npy->swaps && !npy->is_fortran;
+    return is_as_given ? npy->in.data + npy->in.begin + npy->begin : NULL;
+}
+
+/* Without a branch a number: the exponent of what is not finite is all ones. */
+static bool is_finite_f32(const unsigned char *p, int64_t n)
+{
+    uint32_t is_bad = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, p + 4 * i, sizeof bits);
+        is_bad |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return is_bad == 0;
+}
+
+bool npy_is_finite(const struct npy *npy, int64_t n, const void *rows)
+{
+    return npy->dtype == DTYPE_F32 ? is_finite_f32(rows, n * npy->row)
+                                   : check_finite(npy, 0, n, rows, NULL) == 0;
+}

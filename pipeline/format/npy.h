@@ -36,5 +36,9 @@ int npy_open(struct npy *npy, const struct input *in, struct err *err);
  */
 int npy_read(const struct npy *npy, int64_t first, int64_t n, bool takes_all, void *ret,
              struct err *err);
+/* Where all rows lie as npy_read gives them, or NULL: then they have to be read. */
+const void *npy_memory(const struct npy *npy);
+/* Of n rows that were copied from there: are all numbers finite? */
+bool npy_is_finite(const struct npy *npy, int64_t n, const void *rows);
 
 #endif

@@ -22,9 +22,10 @@ struct array {
 };
 struct column { /* of a field */
     const struct array *array;
-    size_t n;     /* numbers in a row */
-    void *raw;    /* a row as it lies in the file */
-    void *number; /* the same as the field has it, or NULL */
+    size_t n;               /* numbers in a row */
+    void *raw;              /* a row as it lies in the file */
+    void *number;           /* the same as the field has it, or NULL */
+    struct op_scratch rows; /* as they lie in the file, for those that become other numbers */
 };
 struct arrays {
     const struct doc *fields;
@@ -332,6 +333,56 @@ static int read_column(const struct column *column, const struct op_spec *spec, 
     return 0;
 }
 
+/* Rows as they lie in the file. */
+static int gather(const struct array *array, const struct source_rows *rows, size_t bytes,
+                  void *out, struct err *err)
+{
+    const void *memory = npy_memory(array->npy);
+    int r = 0;
+    if (memory != NULL) {
+        source_gather(rows, memory, 0, bytes, out);
+        return npy_is_finite(array->npy, rows->n, out) ? 0 : ERR_NOT_FINITE;
+    }
+    for (int64_t i = 0; i < rows->n && r == 0; i++) {
+        source_rows_at(rows, i);
+        r = npy_read(array->npy, rows->places[i].position, 1, false,
+                     (unsigned char *)out + (size_t)i * bytes, err);
+    }
+    return r;
+}
+
+static int read_column_rows(struct column *column, const struct op_spec *spec,
+                            const struct source_rows *rows, void *out, struct err *err)
+{
+    const struct array *array = column->array;
+    const size_t bytes = column->n * dtype_bytes(array->dtype);
+    const int64_t n = rows->n * (int64_t)column->n;
+    void *raw =
+        column->number == NULL ? out : op_scratch_need(&column->rows, bytes * (size_t)rows->n + 1);
+    int r = gather(array, rows, bytes, raw, err);
+    if (r < 0 || column->number == NULL) {
+        return r;
+    }
+    if (spec->dtype == DTYPE_F32) {
+        op_to_floats(&(struct tensor){.dtype = array->dtype, .data = raw}, n, out);
+    }
+    for (int64_t i = 0; i < n && spec->dtype == DTYPE_I64; i++) {
+        ((int64_t *)out)[i] = whole_at(array->dtype, raw, (size_t)i);
+    }
+    return 0;
+}
+
+static int read_rows_arrays(struct source *source, const struct source_rows *rows,
+                            void *const *fields, struct err *err)
+{
+    struct arrays *k = source->ctx;
+    int r = 0;
+    for (int i = 0; i < source->spec.n && r == 0; i++) {
+        r = read_column_rows(&k->columns[i], &source->spec.fields[i].spec, rows, fields[i], err);
+    }
+    return r;
+}
+
 /* Labels that are whole numbers from 0 on are classes. */
 static int find_classes(struct source *source, struct arrays *k, struct arena *arena,
                         struct err *err)
@@ -380,6 +431,11 @@ static int open_arrays(struct source *source, const struct source_store *store, 
             element_add(&source->spec, &field);
         }
     }
+    source->gives_rows = true;
+    for (int i = 0; i < record.n && r == 0; i++) {
+        const struct npy *npy = k->columns[i].array->npy;
+        source->gives_rows = source->gives_rows && npy != NULL && !npy->is_fortran;
+    }
     r = r < 0 ? r : check_rows(&record, k, source, err);
     return r < 0 ? r : find_classes(source, k, arena, err);
 }
@@ -391,6 +447,9 @@ static void close_arrays(struct source *source)
         hdf5_close(k->arrays[i].hdf5);
     }
     k->n = 0;
+    for (int i = 0; i < ELEMENT_FIELDS_MAX; i++) {
+        op_scratch_fini(&k->columns[i].rows);
+    }
     for (int i = 0; i < k->parts.n && k->npz != NULL; i++) {
         npz_close(&k->npz[i]);
     }
@@ -431,5 +490,6 @@ const struct source_desc source_arrays = {
     .open = open_arrays,
     .close = close_arrays,
     .read = read_arrays,
+    .read_rows = read_rows_arrays,
     .path = path_arrays,
 };

@@ -12,7 +12,7 @@ struct cifar_source {
     struct parts parts;
     struct cifar *files; /* one a part */
     unsigned char pixels[CIFAR_PIXELS];
-    int64_t label;
+    int64_t label; /* of the last read */
 };
 enum { FINE, COARSE };
 static const struct opt_name modes[] = {{"fine", FINE}, {"coarse", COARSE}, {NULL, 0}};
@@ -88,6 +88,7 @@ static int open_cifar(struct source *source, const struct source_store *store, s
                   &(struct op_spec){.dtype = DTYPE_U8,
                                     .shape = {.rank = 3, .d = {CIFAR_SIDE, CIFAR_SIDE, 3}}},
                   false);
+    source->gives_rows = true;
     source_name_numbers(source, n_labels == 1 ? 10 : k->label_mode == COARSE ? 20 : 100, arena);
     return 0;
 }
@@ -98,20 +99,42 @@ static void close_cifar(struct source *source)
     parts_close(&k->parts);
 }
 
+static int read_sample(struct cifar_source *k, int64_t sample, unsigned char *pixels,
+                       int64_t *label, struct err *err)
+{
+    const int part = parts_of(&k->parts, sample);
+    int labels[2] = {0};
+    int r = cifar_read(&k->files[part], sample - k->parts.v[part].first, pixels, labels, err);
+    *label = labels[k->files[part].n_labels == 2 && k->label_mode == FINE];
+    return r;
+}
+
 static int read_cifar(struct source *source, const struct stage_place *place,
                       const struct source_call *call, struct element *ret, struct err *err)
 {
     (void)call;
     struct cifar_source *k = source->ctx;
-    const int part = parts_of(&k->parts, place->position);
-    int labels[2] = {0};
-    int r = cifar_read(&k->files[part], place->position - k->parts.v[part].first, k->pixels, labels,
-                       err);
     const struct tensor x = {.dtype = DTYPE_U8,
                              .shape = {.rank = 3, .d = {CIFAR_SIDE, CIFAR_SIDE, 3}},
                              .data = k->pixels};
-    k->label = labels[k->files[part].n_labels == 2 && k->label_mode == FINE];
+    int r = read_sample(k, place->position, k->pixels, &k->label, err);
     source_put_xy(ret, place->position, &x, &k->label);
+    return r;
+}
+
+static int read_rows_cifar(struct source *source, const struct source_rows *rows,
+                           void *const *fields, struct err *err)
+{
+    struct cifar_source *k = source->ctx;
+    unsigned char *pixels = fields[0];
+    int r = 0;
+    for (int64_t i = 0; i < rows->n && r == 0; i++) {
+        source_rows_at(rows, i);
+        r = read_sample(k, rows->places[i].position, pixels + (size_t)i * CIFAR_PIXELS, &k->label,
+                        err);
+        memcpy((unsigned char *)fields[1] + (size_t)i * sizeof k->label, &k->label,
+               sizeof k->label);
+    }
     return r;
 }
 
@@ -131,5 +154,6 @@ const struct source_desc source_cifar = {
     .open = open_cifar,
     .close = close_cifar,
     .read = read_cifar,
+    .read_rows = read_rows_cifar,
     .path = path_cifar,
 };

@@ -205,6 +205,7 @@ static int open_idx(struct source *source, const struct source_store *store, str
     source_set_xy(source, idx->item.rank == 3 ? ELEMENT_IMAGE : ELEMENT_NUMERIC,
                   &(struct op_spec){.dtype = idx->pairs[0].images.dtype, .shape = idx->item},
                   false);
+    source->gives_rows = true;
     source_name_numbers(source, find_classes(idx, arena, &source->top_class), arena);
     return 0;
 }
@@ -244,6 +245,32 @@ static int read_idx(struct source *source, const struct stage_place *place,
     return 0;
 }
 
+static const unsigned char *item_at(const struct idx *idx, int64_t sample)
+{
+    const struct pair *pair = pair_of(idx, sample);
+    return (const unsigned char *)pair->images.data +
+           (size_t)(sample - pair->first) * pair->item_bytes;
+}
+
+static int read_rows_idx(struct source *source, const struct source_rows *rows, void *const *fields,
+                         struct err *err)
+{
+    (void)err;
+    const struct idx *idx = source->ctx;
+    const size_t bytes = idx->pairs[0].item_bytes;
+    for (int64_t i = 0; i < rows->n; i++) {
+        const int64_t ahead = i + SOURCE_AHEAD < rows->n ? i + SOURCE_AHEAD : i;
+        const int64_t sample = rows->places[i].position;
+        const struct pair *pair = pair_of(idx, sample);
+        const int64_t label = label_at(&pair->labels, sample - pair->first);
+        __builtin_prefetch(item_at(idx, rows->places[ahead].position));
+        source_rows_at(rows, i);
+        memcpy((unsigned char *)fields[0] + (size_t)i * bytes, item_at(idx, sample), bytes);
+        memcpy((unsigned char *)fields[1] + (size_t)i * sizeof label, &label, sizeof label);
+    }
+    return 0;
+}
+
 static const char *path_idx(const struct source *source, int64_t sample)
 {
     const struct idx *idx = source->ctx;
@@ -260,5 +287,6 @@ const struct source_desc source_idx = {
     .open = open_idx,
     .close = close_idx,
     .read = read_idx,
+    .read_rows = read_rows_idx,
     .path = path_idx,
 };

@@ -1,0 +1,149 @@
+/* worker FOLDER JOB SECONDS - how fast one real worker makes the batches of a job: the files of
+ * FOLDER are data set "digits", JOB is a job as JSON. The program plays daemon and trainer: it asks
+ * for whole batches in order, four ahead, and gives each slab back at once. One JSON object: rows,
+ * batches, bytes (of the batches), seconds, cpu_s (of the worker), make_s (what the worker says it
+ * took to make the rows), round_us (least time from a question to its answer, one at a time,
+ * without making). */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "tests/pipeline/fixture.h"
+#include "tests/workers/play.h"
+
+enum { AHEAD = 4, ALONE = 200 };
+
+static struct {
+    const char *folder, *job;
+    double seconds;
+} given;
+
+struct bench {
+    struct fixture f;
+    struct play play;
+    struct play_worker worker;
+    int64_t steps, asked, done, rows, make_us;
+};
+
+static void ask(struct bench *b)
+{
+    const int64_t step = b->asked % b->steps;
+    const struct msg_chunk_make make = {.epoch = b->asked / b->steps,
+                                        .step = step,
+                                        .end = pipeline_rows(b->f.pipeline, PIPELINE_TRAIN, step),
+                                        .slab = b->asked % AHEAD,
+                                        .generation = b->asked};
+    play_ask(&b->worker, &make);
+    b->asked++;
+}
+
+/* Returns what the worker took to make the rows. */
+static int64_t take(struct bench *b)
+{
+    arena_reset(&b->play.arena);
+    const struct msg_chunk_done *done = play_at_trainer(&b->worker, MSG_CHUNK_DONE, NULL, NULL);
+    ck_assert_int_eq(done->generation, b->done);
+    ck_assert_uint_eq(done->bad.n, 0);
+    b->done++;
+    b->rows += done->end - done->begin;
+    b->make_us += done->us;
+    return done->us;
+}
+
+static double cpu_seconds(clockid_t clock)
+{
+    struct timespec t;
+    ck_assert_int_eq(clock_gettime(clock, &t), 0);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int64_t round_trip(struct bench *b)
+{
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < ALONE; i++) {
+        const int64_t begin = clock_us();
+        ask(b);
+        const int64_t us = take(b), all = clock_us() - begin;
+        least = all - us < least ? all - us : least;
+    }
+    return least;
+}
+
+static void start(struct bench *b, const char *job)
+{
+    struct buf manifest = {0};
+    ck_assert_msg(fixture_compile(&b->f, job) == 0, "%s: %s", b->f.err.path, b->f.err.text);
+    b->steps = pipeline_steps(b->f.pipeline, PIPELINE_TRAIN);
+    play_init(&b->play, "workers/millrace-worker", AHEAD, b->f.layout[PIPELINE_TRAIN].slab_bytes);
+    doc_write_json(b->f.manifests[0].files, 0, &manifest);
+    b->play.manifest = manifest.data;
+    test_path(b->play.blobs, "%s", b->f.dir);
+    play_spawn(&b->play, &b->worker, 0);
+    play_start(&b->worker, "run", job, true);
+    play_ready(&b->worker, NULL);
+    memset(b->play.slab.base, 0,
+           b->play.slab.map_bytes -
+               (size_t)(b->play.slab.base - (unsigned char *)b->play.slab.header));
+    buf_fini(&manifest);
+}
+
+START_TEST(bench)
+{
+    struct bench b = {.asked = 0};
+    struct buf job = {0};
+    clockid_t clock;
+    fixture_init(&b.f);
+    fixture_add_folder(&b.f, "digits", given.folder);
+    ck_assert_int_eq(file_read(AT_FDCWD, given.job, 1 << 20, &job, &b.f.err), 0);
+    start(&b, job.data);
+    ck_assert_int_eq(clock_getcpuclockid(b.worker.pid, &clock), 0);
+    const int64_t round_us = round_trip(&b);
+    for (int i = 0; i < AHEAD; i++) {
+        ask(&b);
+    }
+    take(&b);
+    ask(&b);
+    b.rows = b.make_us = 0;
+    const int64_t first = b.done, begin = clock_us();
+    const double cpu = cpu_seconds(clock);
+    while (clock_us() - begin < (int64_t)(given.seconds * 1e6)) {
+        take(&b);
+        ask(&b);
+    }
+    const double seconds = (double)(clock_us() - begin) * 1e-6, used = cpu_seconds(clock) - cpu;
+    printf("{\"rows\": %lld, \"batches\": %lld, \"bytes\": %zu, \"seconds\": %.6f, \"cpu_s\": "
+           "%.6f, \"make_s\": %.6f, "
+           "\"round_us\": %lld}\n",
+           (long long)b.rows, (long long)(b.done - first), b.f.layout[PIPELINE_TRAIN].slab_bytes,
+           seconds, used, (double)b.make_us * 1e-6, (long long)round_us);
+    play_worker_fini(&b.worker);
+    play_fini(&b.play);
+    fixture_fini(&b.f);
+    buf_fini(&job);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    if (argc != 4 || !doc_parse_float(argv[3], &given.seconds)) {
+        (void)fprintf(stderr, "worker FOLDER JOB SECONDS\n");
+        return 2;
+    }
+    given.folder = argv[1];
+    given.job = argv[2];
+    Suite *suite = suite_create("bench");
+    TCase *c = tcase_create("bench");
+    tcase_add_test(c, bench);
+    suite_add_tcase(suite, c);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_SILENT);
+    const int n_failed = srunner_ntests_failed(runner);
+    srunner_print(runner, CK_MINIMAL);
+    srunner_free(runner);
+    return n_failed > 0;
+}
