@@ -8,6 +8,7 @@
 
 enum {
     LOOK_MS = 1000,           /* how often a silent connection is looked at */
+    LOOK_EVERY_US = 2000,     /* how often the daemon is listened to between chunks */
     LINGER_MS = 2000,         /* for the last message */
     STAGES_EVERY_US = 200000, /* times an op travel only so often: a token stays small */
     STOP = 1,
@@ -20,7 +21,7 @@ struct loop {
     struct pipeline *pipeline;
     struct output output;
     struct arena chunk; /* reset for each message */
-    int64_t stages_sent_us;
+    int64_t stages_sent_us, looked_us;
 };
 
 /* ---- a chunk -------------------------------------------------------------------------------- */
@@ -92,16 +93,15 @@ static int make_chunk(struct loop *loop, int64_t id, const struct msg_chunk_make
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
-static int on_trainer(struct loop *loop, struct err *err)
+/* ret_is_idle: nothing was there. */
+static int on_trainer(struct loop *loop, bool *ret_is_idle, struct err *err)
 {
     struct msg msg;
     arena_reset(&loop->chunk);
     int rc = sock_recv(loop->sock, NULL, &loop->chunk, &msg, NULL, NULL, NULL, err);
-    if (rc == ERR_TIMEOUT) {
-        return 0;
-    }
+    *ret_is_idle = rc == ERR_TIMEOUT;
     if (rc < 0) {
-        return rc;
+        return *ret_is_idle ? 0 : rc;
     }
     if (msg.type != MSG_CHUNK_MAKE) {
         return err_set(err, ERR_INVALID, "the trainer sent '%s'", msg_table[msg.type].name);
@@ -124,17 +124,24 @@ static int on_daemon(struct loop *loop, struct err *err)
     return msg.type == MSG_CHILD_STOP ? STOP : 0;
 }
 
-static int serve(struct loop *loop, struct err *err)
+/* What is no chunk: the daemon's word, the end of the connection. */
+static int look_around(struct loop *loop, int timeout_ms, struct err *err)
 {
     static const int daemon_fd = CHILD_FD;
+    const int ready = sock_poll(loop->sock, &daemon_fd, 1, timeout_ms);
+    const int rc = (ready & 2) != 0 ? on_daemon(loop, err) : 0;
+    loop->looked_us = clock_us();
+    return rc == 0 && sock_lost(loop->sock) ? err_set(err, ERR_GONE, "the trainer is gone") : rc;
+}
+
+/* A look costs as much as a small chunk, so while there are chunks it is taken only so often. */
+static int serve(struct loop *loop, struct err *err)
+{
     for (;;) {
-        int ready = sock_poll(loop->sock, &daemon_fd, 1, LOOK_MS);
-        int rc = (ready & 2) != 0 ? on_daemon(loop, err) : 0;
-        if (rc == 0) {
-            rc = on_trainer(loop, err);
-        }
-        if (rc == 0 && sock_lost(loop->sock)) {
-            rc = err_set(err, ERR_GONE, "the trainer is gone");
+        bool is_idle = false;
+        int rc = on_trainer(loop, &is_idle, err);
+        if (rc == 0 && (is_idle || clock_us() - loop->looked_us >= LOOK_EVERY_US)) {
+            rc = look_around(loop, is_idle ? LOOK_MS : 0, err);
         }
         if (rc != 0) {
             return rc == STOP ? 0 : rc;

@@ -19,7 +19,7 @@ static const char job_form[] =
     " \"model\": [\"Flatten\", %s],"
     " \"compile\": {\"optimizer\": \"Adam\", \"loss\": \"SparseCategoricalCrossentropy\", "
     "\"metrics\": [\"accuracy\"]},"
-    " \"fit\": {\"epochs\": 2, \"seed\": 5, \"ledger\": \"steps\"}, \"resources\": {\"workers\": "
+    " \"fit\": {\"epochs\": 6, \"seed\": 5, \"ledger\": \"steps\"}, \"resources\": {\"workers\": "
     "1, \"threads\": 1}}";
 static const char good_layer[] = "{\"Dense\": {\"units\": 10, \"activation\": \"softmax\"}}";
 static const char trainer[] = "trainer/millrace-trainer";
@@ -206,7 +206,7 @@ START_TEST(test_ledger_line)
     for (const char *at = output; (at = strchr(at, '\n')) != NULL; at++) {
         n++;
     }
-    ck_assert_int_eq(n, 1 + 2 * 60);
+    ck_assert_int_eq(n, 1 + 6 * 60);
     harness_close(&harness);
 }
 END_TEST
