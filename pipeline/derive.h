@@ -81,6 +81,16 @@ struct derive_picks {
 int derive_pick(struct derive *derive, const struct derive_picks *picks, struct source *ret,
                 struct err *err);
 
+/* Several fields to one by an op, or a copy of one field. */
+struct derive_join {
+    const struct op *op; /* OP_JOIN; NULL: a copy */
+    struct opt_strs fields;
+    const char *into; /* NULL: x */
+    bool keep;
+};
+int derive_join(const struct derive *derive, const struct derive_join *join, struct source *ret,
+                struct err *err);
+
 struct derive_pads {
     struct shape shape[ELEMENT_FIELDS_MAX]; /* of each field; -1 = as the longest */
     double value[ELEMENT_FIELDS_MAX];

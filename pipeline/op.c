@@ -210,6 +210,9 @@ static int spec_out(const struct op *op, const struct op_spec *in, struct op_spe
             return r;
         }
     }
+    if ((op->flags & OP_JOIN) != 0) {
+        return op->desc->check_all(op->ctx, in, 1, out, err);
+    }
     *out = *in;
     out->dtype = DTYPE_F32;
     return op->desc->check != NULL ? op->desc->check(op->ctx, in, out, err) : 0;
@@ -223,6 +226,35 @@ int op_check(struct op *op, const struct op_spec *in, struct err *err)
         err_prefix(err, "%s", op->desc->name);
     }
     return r;
+}
+
+int op_check_all(struct op *op, const struct op_spec *in, int n, struct err *err)
+{
+    BUG_ON((op->flags & OP_JOIN) == 0 || n < 1);
+    op->in = in[0];
+    op->out = (struct op_spec){0};
+    int r = op->desc->check_all(op->ctx, in, n, &op->out, err);
+    if (r < 0) {
+        err_prefix(err, "%s", op->desc->name);
+    }
+    return r;
+}
+
+int op_run_all(const struct op *op, const struct tensor *in, int n, struct tensor *out,
+               struct op_scratch *scratch, struct err *err)
+{
+    return op->desc->run_all(op->ctx, in, n, out, scratch, err);
+}
+
+int op_room(const struct op *op, const struct tensor *in, size_t *ret, struct err *err)
+{
+    const struct op_spec spec = {.dtype = in->dtype, .shape = in->shape};
+    struct op copy = *op;
+    if (op->desc->room != NULL) {
+        return op->desc->room(op->ctx, in, ret, err);
+    }
+    int r = op_check(&copy, &spec, err);
+    return r < 0 ? r : shape_bytes(&copy.out.shape, copy.out.dtype, ret);
 }
 
 int op_params(const struct op_desc *desc)
@@ -447,6 +479,29 @@ void op_to_floats(const struct tensor *in, int64_t n, float *out)
     case DTYPE_STR:
     case DTYPE_MAX_: BUG("no numbers");
     }
+}
+
+static int64_t cut(double v)
+{
+    return v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : INT64_MIN; /* as the processor does */
+}
+
+int64_t op_integer(const struct tensor *in, int64_t i)
+{
+    switch (in->dtype) {
+    case DTYPE_BOOL:
+    case DTYPE_U8: return ((const uint8_t *)in->data)[i];
+    case DTYPE_I8: return ((const int8_t *)in->data)[i];
+    case DTYPE_U16: return ((const uint16_t *)in->data)[i];
+    case DTYPE_I16: return ((const int16_t *)in->data)[i];
+    case DTYPE_I32: return ((const int32_t *)in->data)[i];
+    case DTYPE_I64: return ((const int64_t *)in->data)[i];
+    case DTYPE_F32: return cut((double)((const float *)in->data)[i]);
+    case DTYPE_F64: return cut(((const double *)in->data)[i]);
+    case DTYPE_STR:
+    case DTYPE_MAX_: break;
+    }
+    BUG("no numbers");
 }
 
 void op_reference(struct buf *out)

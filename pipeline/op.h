@@ -17,6 +17,7 @@
 #include "base/rng.h"
 #include "pipeline/element.h"
 #include "pipeline/image/affine.h"
+#include "pipeline/op_learn.h"
 
 enum { OP_PARAMS_MAX = 12 };
 
@@ -30,11 +31,12 @@ enum op_flag {
     OP_PLANES = 1 << 5,       /* an image to one of the same type, each channel by itself: takes
                                  channels_first too */
     OP_TEST = 1 << 6,         /* in builds with tests alone, and not in the reference */
+    OP_JOIN = 1 << 7,         /* takes several fields and makes one */
 };
-/* The sum of seven powers of two is this only if no two are the same. */
+/* The sum of eight powers of two is this only if no two are the same. */
 _Static_assert(OP_RANDOM + OP_BATCH + OP_CHANNELS + OP_GEOMETRIC + OP_EXACT_PLACES + OP_PLANES +
-                       OP_TEST ==
-                   (1 << 7) - 1,
+                       OP_TEST + OP_JOIN ==
+                   (1 << 8) - 1,
                "two flags of ops share a bit");
 
 /* Memory that grows to what was needed and stays. */
@@ -97,6 +99,14 @@ struct op_desc {
                    struct affine *ret);
     /* OP_CHANNELS: out = in * factor[i] + term[i], i = channel; n = channels. */
     void (*linear)(const void *ctx, int64_t n, float *factor, float *term);
+    /* For an op whose result's size is the data's affair: bytes that are enough. May be NULL. */
+    int (*room)(const void *ctx, const struct tensor *in, size_t *ret, struct err *err);
+    /* OP_JOIN: several fields to one, instead of check and run. */
+    int (*check_all)(const void *ctx, const struct op_spec *in, int n, struct op_spec *out,
+                     struct err *err);
+    int (*run_all)(const void *ctx, const struct tensor *in, int n, struct tensor *out,
+                   struct op_scratch *scratch, struct err *err);
+    const struct op_learn *learn; /* NULL: learns nothing */
 };
 
 extern const struct op_desc *const op_table[]; /* ends with NULL */
@@ -127,6 +137,12 @@ int op_read(const struct doc *doc, struct op_names *names, struct arena *arena, 
 int op_make(const struct op_desc *desc, const struct doc *options, struct op_names *names,
             struct arena *arena, struct op *ret, struct err *err);
 int op_check(struct op *op, const struct op_spec *in, struct err *err);
+/* OP_JOIN: n fields to one. */
+int op_check_all(struct op *op, const struct op_spec *in, int n, struct err *err);
+int op_run_all(const struct op *op, const struct tensor *in, int n, struct tensor *out,
+               struct op_scratch *scratch, struct err *err);
+/* Bytes that are enough for what the op makes of this. */
+int op_room(const struct op *op, const struct tensor *in, size_t *ret, struct err *err);
 /* Number of drawn parameters of one sample. */
 int op_params(const struct op_desc *desc);
 void op_draw(const struct op *op, const struct op_spec *in, const struct op_key *key,
@@ -167,6 +183,8 @@ void op_shape_text(const struct op_spec *spec, char *buf, size_t size); /* "floa
 void op_noise(const struct op_key *key, uint64_t stream, struct rng *ret);
 /* Any element type as float. */
 void op_to_floats(const struct tensor *in, int64_t n, float *out);
+/* The i-th of whole numbers of any type; of others the whole part, within 64 bits. */
+int64_t op_integer(const struct tensor *in, int64_t i);
 
 /* Markdown of all rows. */
 void op_reference(struct buf *out);

@@ -27,7 +27,8 @@ static int check_texts(const struct stream *stream, const char *name, struct err
         const struct element_field *field = &stream->spec.fields[i];
         if (field->spec.dtype == DTYPE_STR) {
             err_set(err, ERR_UNSUPPORTED,
-                    "field '%s' is text, which cannot go into a batch: leave it out (the source's "
+                    "field '%s' is text, which cannot go into a batch: make it numbers "
+                    "(TextVectorization, StringLookup, Hashing), leave it out (the source's "
                     "option fields), or read it as kind: categorical or image",
                     field->name);
             err_prefix(err, "data.%s", name);
@@ -66,7 +67,7 @@ static int compile_stream(struct pipeline *p, int which, const struct pipeline_s
     return r;
 }
 
-static int compile_predict(struct pipeline *p, struct arena *arena, struct err *err)
+static int compile_predict(struct pipeline *p, int which, struct arena *arena, struct err *err)
 {
     const struct stream_want want = {
         .stages =
@@ -77,19 +78,28 @@ static int compile_predict(struct pipeline *p, struct arena *arena, struct err *
         .seed = (uint64_t)p->job->fit.seed,
         .epochs = 1,
     };
-    struct pool pool;
-    pool_init(&pool, p->pools[PIPELINE_TRAIN].store, arena);
-    int r = stream_compile(&p->predict, p->leaves[PIPELINE_TRAIN], &want, &pool, &p->predict_err);
-    if (r < 0 && p->streams[PIPELINE_TRAIN].source == p->leaves[PIPELINE_TRAIN]) {
+    struct pool *pool = &p->predict_pools[which];
+    pool_init(pool, p->pools[which].store, arena);
+    int r = stream_compile(&p->predicts[which], p->leaves[which], &want, pool, &p->predict_err);
+    if (r < 0 && p->streams[which].source == p->leaves[which]) {
         if (err != NULL) {
             *err = p->predict_err;
         }
         return r;
     }
     if (r < 0) {
-        p->predict.source = NULL;
+        p->predicts[which].source = NULL;
     }
     return 0;
+}
+
+static int compile_predicts(struct pipeline *p, struct arena *arena, struct err *err)
+{
+    int r = 0;
+    for (int i = 0; i < PIPELINE_STREAM_MAX_ && r == 0; i++) {
+        r = p->has[i] ? compile_predict(p, i, arena, err) : 0;
+    }
+    return r;
 }
 
 static int check_field(const struct element_field *train, const struct element_field *validation,
@@ -221,7 +231,7 @@ int pipeline_compile(const struct job_spec *job, const struct pipeline_store *st
     if (r == 0 && job->data.validation.dataset != NULL) {
         r = compile_stream(p, PIPELINE_VALIDATION, store, arena, err);
     }
-    r = r < 0 ? r : compile_predict(p, arena, err);
+    r = r < 0 ? r : compile_predicts(p, arena, err);
     r = r < 0 ? r : check_streams(p, err);
     if (r < 0) {
         pipeline_destroy(p);
@@ -238,8 +248,9 @@ void pipeline_destroy(struct pipeline *pipeline)
         for (int i = 0; i < PIPELINE_STREAM_MAX_; i++) {
             pool_close(&pipeline->pools[i]);
             stream_fini(&pipeline->streams[i]);
+            pool_close(&pipeline->predict_pools[i]);
+            stream_fini(&pipeline->predicts[i]);
         }
-        stream_fini(&pipeline->predict);
         op_scratch_fini(&pipeline->numbers);
         decode_destroy(pipeline->decode);
         buf_fini(&pipeline->npy);

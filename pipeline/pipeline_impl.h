@@ -15,7 +15,9 @@ struct pipeline {
     struct source *leaves[PIPELINE_STREAM_MAX_]; /* of data.train, data.validation */
     struct stream streams[PIPELINE_STREAM_MAX_];
     bool has[PIPELINE_STREAM_MAX_];
-    struct stream predict;       /* the deterministic part, on the training data set */
+    /* The deterministic part, on the data sets of both; files go through the first. */
+    struct stream predicts[PIPELINE_STREAM_MAX_];
+    struct pool predict_pools[PIPELINE_STREAM_MAX_];
     struct err predict_err;      /* why there is none */
     struct buf npy;              /* numbers of an array to predict */
     struct op_scratch numbers;   /* the same as floats */

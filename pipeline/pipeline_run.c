@@ -278,10 +278,10 @@ static int predict_tensor(struct stream *predict, const struct tensor *x, void *
 /* Stages that make other elements may leave no way from a single file to a row. */
 static int check_predict(const struct pipeline *p, struct err *err)
 {
-    if (p->predict.source == NULL && err != NULL) {
+    if (p->predicts[PIPELINE_TRAIN].source == NULL && err != NULL) {
         *err = p->predict_err;
     }
-    return p->predict.source == NULL ? p->predict_err.code : 0;
+    return p->predicts[PIPELINE_TRAIN].source == NULL ? p->predict_err.code : 0;
 }
 
 static int64_t label_of(const struct element_spec *spec, const struct element *element)
@@ -294,6 +294,22 @@ static int64_t label_of(const struct element_spec *spec, const struct element *e
     return label;
 }
 
+/* A row of a data set; fields that are joined come of several of its own. */
+static int predict_row(struct stream *predict, int64_t sample, void *ret_row, int64_t *ret_label,
+                       struct err *err)
+{
+    const struct stream_places places = {.at[0] = {.position = sample}};
+    void *rows[ELEMENT_FIELDS_MAX] = {NULL};
+    const struct stream_call call = {.rows = rows};
+    struct element made = {0};
+    rows[element_input(&predict->spec)] = ret_row;
+    int r = stream_read(predict, &places, &call, &made, err);
+    if (r == 0) {
+        *ret_label = label_of(&predict->spec, &made);
+    }
+    return r;
+}
+
 int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stream, int64_t sample,
                             void *ret_row, int64_t *ret_label, struct err *err)
 {
@@ -301,21 +317,13 @@ int pipeline_predict_sample(struct pipeline *pipeline, enum pipeline_stream stre
         return err_set(err, ERR_NOT_FOUND, "the job has no such stream");
     }
     struct source *source = pipeline->leaves[stream];
-    const struct stage_place place = {.position = sample};
-    const struct source_call call = {0};
-    struct element read;
+    struct stream *predict = &pipeline->predicts[stream];
     if (sample < 0 || sample >= source->samples) {
         return err_set(err, ERR_RANGE, "row %lld: the data set has %lld", (long long)sample,
                        (long long)source->samples);
     }
     int r = check_predict(pipeline, err);
-    r = r < 0 ? r : source_read(source, &place, &call, &read, err);
-    if (r == 0) {
-        const int input = element_input(&source->spec);
-        *ret_label = label_of(&source->spec, &read);
-        r = predict_tensor(&pipeline->predict, &read.fields[input], ret_row, err);
-    }
-    return r;
+    return r < 0 ? r : predict_row(predict, sample, ret_row, ret_label, err);
 }
 
 /* Numbers as the data set's element type, if that holds every one of them. */
@@ -372,7 +380,7 @@ static const struct op_spec *input_spec(const struct stream *stream)
 static int predict_npy(struct pipeline *p, const void *data, size_t size, void *ret_row,
                        struct err *err)
 {
-    const struct op_spec *wanted = input_spec(&p->predict);
+    const struct op_spec *wanted = input_spec(&p->predicts[PIPELINE_TRAIN]);
     struct tensor x;
     int r = npy_file_read(data, size, &p->npy, &x, err);
     if (r < 0) {
@@ -394,14 +402,14 @@ static int predict_npy(struct pipeline *p, const void *data, size_t size, void *
         }
     }
     r = to_dtype(p, &x, wanted->dtype, err);
-    return r < 0 ? r : predict_tensor(&p->predict, &x, ret_row, err);
+    return r < 0 ? r : predict_tensor(&p->predicts[PIPELINE_TRAIN], &x, ret_row, err);
 }
 
 /* A data set of numbers that are shaped like pictures takes picture files too. */
 static int decode_file(struct pipeline *p, const void *data, size_t size, struct tensor *ret,
                        struct err *err)
 {
-    const struct op_spec *x = input_spec(&p->predict);
+    const struct op_spec *x = input_spec(&p->predicts[PIPELINE_TRAIN]);
     struct decode_image image;
     if (x->shape.rank != 3 || x->dtype != DTYPE_U8 || (x->shape.d[2] != 1 && x->shape.d[2] != 3)) {
         return err_set(err, ERR_UNSUPPORTED, "the job was not trained on pictures");
@@ -422,7 +430,7 @@ static int decode_file(struct pipeline *p, const void *data, size_t size, struct
 int pipeline_predict_file(struct pipeline *pipeline, const void *data, size_t size, void *ret_row,
                           struct err *err)
 {
-    struct stream *predict = &pipeline->predict;
+    struct stream *predict = &pipeline->predicts[PIPELINE_TRAIN];
     struct tensor x;
     int r = check_predict(pipeline, err);
     if (r < 0) {

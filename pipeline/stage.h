@@ -75,6 +75,8 @@ struct stage_map {
     int64_t num_parallel_calls;
     bool deterministic;
     struct opt_strs fields; /* none: chosen by kind */
+    const char *into;       /* name of the field that is made, or NULL */
+    bool keep;              /* joined fields stay */
 };
 struct stage_batch {
     int64_t batch_size;

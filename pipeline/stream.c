@@ -37,16 +37,18 @@ static void mark(struct compile *c, const char *stage, bool is_given)
     explain_add(&c->marks, c->stream, &what, c->arena);
 }
 
-/* Fields that a map works on when it names none: the images; without any, all that has numbers. */
+/* Fields that a map works on when it names none: the images; without any, all that has numbers; else
+ * the texts. */
 static uint32_t default_fields(const struct element_spec *spec)
 {
-    uint32_t images = 0, numbers = 0;
+    uint32_t images = 0, numbers = 0, texts = 0;
     for (int i = 0; i < spec->n; i++) {
         const enum element_kind kind = spec->fields[i].kind;
         images |= kind == ELEMENT_IMAGE ? 1U << i : 0;
         numbers |= kind == ELEMENT_NUMERIC || kind == ELEMENT_AUDIO ? 1U << i : 0;
+        texts |= kind == ELEMENT_TEXT ? 1U << i : 0;
     }
-    return images != 0 ? images : numbers;
+    return images != 0 ? images : numbers != 0 ? numbers : texts;
 }
 
 static int named_fields(const struct element_spec *spec, const struct stage_map *map, uint32_t *ret,
@@ -56,19 +58,50 @@ static int named_fields(const struct element_spec *spec, const struct stage_map 
     return map->fields.n == 0 ? 0 : derive_fields(spec, &map->fields, ret, err);
 }
 
-static int read_op(struct compile *c, const struct doc *doc, const char *path,
-                   const struct stream_op *how, struct err *err)
+static int close_inner(struct compile *c, struct stream **ret);
+static void go_on(struct compile *c, struct source *source);
+
+/* What stands so far becomes a source with one field more; *fields: that one. */
+static int add_join(struct compile *c, const struct stage_map *map, const struct op *op,
+                    uint32_t *fields)
+{
+    struct stream *inner;
+    if (c->is_batched) {
+        return err_set_at(c->err, ERR_UNSUPPORTED, "into", "makes a field before batch alone");
+    }
+    c->stream->n = c->n;
+    int r = close_inner(c, &inner);
+    const struct derive derive = {
+        .in = inner, .want = c->want, .pool = c->pool, .path = c->want->path};
+    const struct derive_join join = {
+        .op = op, .fields = map->fields, .into = map->into, .keep = map->keep};
+    struct source *source = pool_source(c->pool);
+    r = r < 0 ? r : derive_join(&derive, &join, source, c->err);
+    if (r == 0) {
+        go_on(c, source);
+        *fields = 1U << (source->spec.n - 1);
+    }
+    return r;
+}
+
+static int read_op(struct compile *c, const struct stage_map *map, const struct doc *doc,
+                   const char *path, struct stream_op *how)
 {
     struct stream *s = c->stream;
-    if (s->n_ops == STREAM_OPS_MAX) {
-        return err_set(err, ERR_LIMIT, "more than %d ops", STREAM_OPS_MAX);
-    }
-    struct stream_op *op = &s->ops[s->n_ops];
-    *op = *how;
-    int r = op_read(doc, &c->pool->op_names, c->arena, &op->op, err);
+    struct op read;
+    int r = op_read(doc, &c->pool->op_names, c->arena, &read, c->err);
     if (r < 0) {
         return r;
     }
+    if ((read.flags & OP_JOIN) != 0) {
+        return add_join(c, map, &read, &how->fields);
+    }
+    if (s->n_ops == STREAM_OPS_MAX) {
+        return err_set(c->err, ERR_LIMIT, "more than %d ops", STREAM_OPS_MAX);
+    }
+    struct stream_op *op = &s->ops[s->n_ops];
+    *op = *how;
+    op->op = read;
     op->level = s->n_orders;
     op->path = arena_printf(c->arena, "%s[%zu].%s", c->want->path, c->at, path);
     op->line = (int)doc->line;
@@ -80,6 +113,15 @@ static int read_op(struct compile *c, const struct doc *doc, const char *path,
     return 0;
 }
 
+static bool is_join(const struct doc *doc)
+{
+    const char *name = NULL;
+    const struct doc *options;
+    const struct op_desc *desc =
+        opt_named(doc, &name, &options, NULL) == 0 ? op_find(name) : NULL;
+    return desc != NULL && desc->check_all != NULL;
+}
+
 static int add_map(struct compile *c, const struct stage_map *map, bool is_bare)
 {
     struct doc single = {.type = DOC_LIST, .n = 1};
@@ -87,20 +129,23 @@ static int add_map(struct compile *c, const struct stage_map *map, bool is_bare)
     const struct doc *ops = map->ops;
     const char *in = is_bare ? "map" : "map.ops";
     struct stream_op how = {.exact = map->exact};
-    int r = named_fields(&c->stream->source->spec, map, &how.fields, c->err);
-    if (r < 0) {
-        err_prefix(c->err, "map");
-        return r;
-    }
     if (ops->type != DOC_LIST) {
         item = *ops;
         single.items = &item;
         ops = &single;
     }
+    int r = named_fields(&c->stream->source->spec, map, &how.fields, c->err);
+    if (r == 0 && map->into != NULL && ops->n > 0 && !is_join(&ops->items[0])) {
+        r = add_join(c, map, NULL, &how.fields);
+    }
+    if (r < 0) {
+        err_prefix(c->err, "map");
+        return r;
+    }
     for (size_t i = 0; i < ops->n; i++) {
         char path[PATH_TEXT];
         (void)snprintf(path, sizeof path, ops == &single ? "%s" : "%s[%zu]", in, i);
-        r = read_op(c, &ops->items[i], path, &how, c->err);
+        r = read_op(c, map, &ops->items[i], path, &how);
         if (r < 0) {
             err_prefix(c->err, "%s", path);
             return r;
@@ -193,12 +238,18 @@ static int find_spec(struct compile *c, const struct stream *s, struct stream_ch
         ret->is_varying = s->is_inner;
     }
     int r = check_ops(chain, &spec, &ret->spec, c->err);
+    ret->is_varying =
+        ret->is_varying || (r == 0 && is_known(&from->spec) && !is_known(&ret->spec));
+    if (r == 0 && from->spec.dtype == DTYPE_STR && ret->spec.dtype != DTYPE_STR) {
+        ret->kind = from->kind == ELEMENT_TEXT ? ELEMENT_NUMERIC : from->kind;
+    }
     if (r == 0 && !is_known(&ret->spec) && !s->is_inner) {
         char text[128];
         op_shape_text(&ret->spec, text, sizeof text);
         return err_set_at(c->err, ERR_SHAPE, c->want->path,
                           "the rows of a batch have no common shape in field '%s', %s; add "
-                          "Resizing to map, or padded_batch",
+                          "Resizing to map (output_sequence_length to TextVectorization), or "
+                          "padded_batch",
                           from->name, text);
     }
     return r;

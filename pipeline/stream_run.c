@@ -98,6 +98,12 @@ static int out_bytes(const struct stream_node *node, const struct input *in, siz
     if (*ret > 0) {
         return 0;
     }
+    if (node->n_ops == 1 && node->ops[0].op.desc->room != NULL) {
+        int r = op_room(&node->ops[0].op, in->x, ret, err);
+        return r == 0 && *ret > (size_t)1 << 30
+                   ? err_set(err, ERR_LIMIT, "the sample becomes too large")
+                   : r;
+    }
     struct op_spec spec = op_whole(in->x, in->part);
     for (int i = 0; i < node->n_ops; i++) {
         struct op op = node->ops[i].op;

@@ -57,6 +57,7 @@ extern const struct golden_class golden_image_classes[];
 extern const struct golden_class golden_layer_classes[];
 extern const struct golden_class golden_loss_classes[];
 extern const struct golden_class golden_optim_classes[];
+extern const struct golden_class golden_preproc_classes[];
 extern const struct golden_class golden_model_classes[];
 extern const struct golden_class golden_fusion_classes[];
 extern const struct golden_class golden_shapes_classes[];

@@ -41,6 +41,7 @@ struct run {
 static const struct golden_class *const families[] = {
     golden_image_classes, golden_layer_classes,  golden_loss_classes,   golden_optim_classes,
     golden_model_classes, golden_fusion_classes, golden_shapes_classes,
+    golden_preproc_classes,
 };
 
 /* The class's own row before one for any class. */

@@ -42,9 +42,10 @@ START_TEST(test_tables)
         ck_assert(d->name && d->summary && d->options);
         ck_assert_ptr_eq(op_find(d->name), d);
         ck_assert_msg(((d->flags & OP_GEOMETRIC) != 0) == (d->affine != NULL), "%s", d->name);
-        ck_assert_msg((d->run != NULL) + (d->affine != NULL) + (d->run_part != NULL) == 1, "%s",
-                      d->name);
-        ck_assert_msg((d->run_part != NULL) == (d->look != NULL), "%s", d->name);
+        const bool is_join = (d->flags & OP_JOIN) != 0;
+        ck_assert_msg((d->run != NULL) + (d->affine != NULL) + (d->run_part != NULL) + is_join == 1,
+                      "%s", d->name);
+        ck_assert_msg(!is_join || (d->run_all != NULL && d->check_all != NULL), "%s", d->name);
         ck_assert_msg(((d->flags & OP_RANDOM) != 0) == (d->draw != NULL), "%s", d->name);
         ck_assert_msg((d->draw != NULL) == (d->params != NULL), "%s", d->name);
         ck_assert_msg(((d->flags & OP_CHANNELS) != 0) == (d->linear != NULL), "%s", d->name);
