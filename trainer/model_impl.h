@@ -97,8 +97,8 @@ int model_plan_variables(struct model *model, struct err *err);
 int model_plan_kernels(struct model *model, struct err *err);
 int model_plan_memory(struct model *model, struct err *err);
 /* model_step.c */
-void model_step_forward(struct model *model, const void *const *inputs, int64_t rows,
-                        bool training);
+int model_step_forward(struct model *model, const void *const *inputs, int64_t rows, bool training,
+                       struct err *err);
 void model_step_backward(struct model *model, int64_t rows);
 /* model_export.c */
 void model_export_tensors(struct model *model);

@@ -35,7 +35,8 @@ static void take_inputs(struct model *model, const void *const *inputs)
     }
 }
 
-void model_step_forward(struct model *model, const void *const *inputs, int64_t rows, bool training)
+int model_step_forward(struct model *model, const void *const *inputs, int64_t rows, bool training,
+                       struct err *err)
 {
     take_inputs(model, inputs);
     for (int i = 0; i < model->n_nodes; i++) {
@@ -49,8 +50,15 @@ void model_step_forward(struct model *model, const void *const *inputs, int64_t 
             call.x = &field;
             call.x_dtype = model->inputs[spec->field].dtype;
         }
-        node->layer->desc->forward(node->layer, &call);
+        const struct layer_desc *desc = node->layer->desc;
+        int r = desc->check ? desc->check(node->layer, &call, err) : 0;
+        if (r < 0) {
+            err_prefix(err, "%s", node->layer->name);
+            return r;
+        }
+        desc->forward(node->layer, &call);
     }
+    return 0;
 }
 
 /* The first gradient of a wire goes to its place, further ones are added to it. */
@@ -179,8 +187,8 @@ int model_train_step(struct model *model, const void *const *inputs, const void 
     if (r < 0) {
         return r;
     }
-    model_step_forward(model, inputs, rows, true);
-    r = run_loss(model, label, sample_weight, rows, true, err);
+    r = model_step_forward(model, inputs, rows, true, err);
+    r = r < 0 ? r : run_loss(model, label, sample_weight, rows, true, err);
     if (r < 0) {
         return r;
     }
@@ -208,8 +216,8 @@ int model_test_step(struct model *model, const void *const *inputs, const void *
     if (r < 0) {
         return r;
     }
-    model_step_forward(model, inputs, rows, false);
-    r = run_loss(model, label, NULL, rows, false, err);
+    r = model_step_forward(model, inputs, rows, false, err);
+    r = r < 0 ? r : run_loss(model, label, NULL, rows, false, err);
     if (r == 0) {
         update_metrics(model, label, rows);
     }
@@ -224,10 +232,10 @@ int model_predict(struct model *model, const void *const *inputs, int64_t rows,
         r = err_set_at(err, ERR_UNSUPPORTED, "model",
                        "a model of several outputs cannot predict yet");
     }
+    r = r < 0 ? r : model_step_forward(model, inputs, rows, false, err);
     if (r < 0) {
         return r;
     }
-    model_step_forward(model, inputs, rows, false);
     *ret_output = model_wire_data(model, model->output);
     *ret_width = (int64_t)model->wires[model->output].count;
     return 0;

@@ -206,6 +206,17 @@ static struct layer_call call_of(struct single_layer *single, const void *const 
     };
 }
 
+int single_layer_check(struct single_layer *single, const float *const *x, struct err *err)
+{
+    const void *in[INPUTS_MAX];
+    for (int k = 0; k < single->n_inputs; k++) {
+        in[k] = x[k];
+    }
+    struct layer_call call = call_of(single, in, NULL);
+    const struct layer_desc *desc = single->layer->desc;
+    return desc->check ? desc->check(single->layer, &call, err) : 0;
+}
+
 const float *single_layer_forward(struct single_layer *single, const float *const *x, bool training,
                                   uint64_t seed, int64_t step)
 {

@@ -29,6 +29,8 @@ struct layer *single_layer_layer(struct single_layer *single);
 struct layer_var *single_layer_var(struct single_layer *single, const char *name);
 /* With the batch axis. */
 struct shape single_layer_output(const struct single_layer *single);
+/* Whether the layer takes these values: ERR_RANGE. */
+int single_layer_check(struct single_layer *single, const float *const *x, struct err *err);
 /* x: the inputs, float32. The result is valid until the next call; random layers draw with (seed,
  * step). */
 const float *single_layer_forward(struct single_layer *single, const float *const *x, bool training,

@@ -235,7 +235,9 @@ static enum golden_verdict run_named(struct golden_case *c, const char *class_na
         return golden_refused(c, &err);
     }
     enum golden_verdict verdict = GOLDEN_FAILED;
-    if (c->expected_error) {
+    if (call.x[0] && single_layer_check(call.single, call.x, &err) < 0) {
+        verdict = golden_refused(c, &err);
+    } else if (c->expected_error) {
         verdict = golden_fail(c, "not refused");
     } else if (call.x[0] == NULL) {
         verdict = GOLDEN_PASSED; /* taken, as Keras does; there is nothing to compare */

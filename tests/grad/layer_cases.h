@@ -160,6 +160,7 @@ static const struct layer_case {
      0},
     {"UpSampling2D", "{\"size\": 2, \"interpolation\": \"bicubic\"}", {4, {2, 3, 1, 2}}, 0, 0},
     {"UpSampling2D", "{\"size\": 2, \"interpolation\": \"lanczos5\"}", {4, {2, 5, 4, 2}}, 0, 0},
+    {"Embedding", "{\"input_dim\": 5, \"output_dim\": 3}", {3, {2, 4, 3}}, 0, 0},
 };
 enum { N_LAYER_CASES = sizeof(layer_cases) / sizeof(layer_cases[0]), LAYER_CASE_INPUTS = 3 };
 

@@ -268,6 +268,25 @@ START_TEST(refuses_labels_out_of_range)
 END_TEST
 
 /* Numbers that leave all bounds end the training, and the weights before are kept. */
+START_TEST(refuses_inputs_out_of_range)
+{
+    struct made made;
+    memset(x, 0, sizeof(x));
+    memset(y, 0, sizeof(y));
+    make(&made,
+         "[{\"Embedding\": {\"input_dim\": 4, \"output_dim\": 2, \"name\": \"words\"}}, "
+         "\"Flatten\", {\"Dense\": {\"units\": 4, \"activation\": \"softmax\"}}]",
+         compile_adam);
+    const void *inputs[] = {x};
+    ck_assert_int_eq(model_train_step(made.model, inputs, y, NULL, ROWS, &err), 0);
+    x[5 * SIDE * SIDE + 7] = 4;
+    ck_assert_int_eq(model_train_step(made.model, inputs, y, NULL, ROWS, &err), ERR_RANGE);
+    ck_assert_str_eq(err.path, "words");
+    ck_assert_msg(strstr(err.text, "row 5 has 4"), "%s", err.text);
+    model_destroy(made.model);
+}
+END_TEST
+
 START_TEST(stops_where_numbers_end)
 {
     struct made made;
@@ -373,6 +392,7 @@ int main(void)
     tcase_add_test(tcase, gives_the_sizes_of_the_exercise);
     tcase_add_loop_test(tcase, refuses, 0, (int)(sizeof(refusals) / sizeof(refusals[0])));
     tcase_add_test(tcase, refuses_labels_out_of_range);
+    tcase_add_test(tcase, refuses_inputs_out_of_range);
     tcase_add_test(tcase, stops_where_numbers_end);
     tcase_add_test(tcase, trains_maps_of_labels);
     tcase_add_test(tcase, keeps_metrics);

@@ -121,6 +121,8 @@ struct layer_desc {
     int (*infer)(struct layer *layer, struct arena *arena, struct err *err);
     int (*prepare)(struct layer *layer, const struct layer_setup *setup,
                    struct err *err);                                     /* or NULL */
+    /* Of values that the layer cannot take: before forward; or NULL. ERR_RANGE, no path. */
+    int (*check)(const struct layer *layer, const struct layer_call *call, struct err *err);
     void (*forward)(struct layer *layer, const struct layer_call *call); /* NULL: a view */
     void (*backward)(struct layer *layer, const struct layer_call *call);
     void (*destroy)(struct layer *layer); /* or NULL */
