@@ -37,4 +37,5 @@ ERR_ROW(UNSAFE_TYPE, -33, "unsafe_type",  1, ERR_BLAME_USER,    "a link, a devic
 ERR_ROW(SCHEMA,      -34, "schema",       1, ERR_BLAME_USER,    "well formed, but not what the data set holds")
 ERR_ROW(ENCODING,    -35, "encoding",     1, ERR_BLAME_USER,    "the bytes are no text where text belongs")
 ERR_ROW(VALUE,       -36, "value",        1, ERR_BLAME_USER,    "a value in a file is outside what it may be")
+ERR_ROW(FEED,        -37, "feed",         1, ERR_BLAME_USER,    "a client has to feed it first")
 // clang-format on

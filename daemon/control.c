@@ -10,6 +10,7 @@
 #include "daemon/actions.h"
 #include "daemon/blob_gc.h"
 #include "daemon/dataset.h"
+#include "daemon/feed.h"
 #include "daemon/journal.h"
 #include "daemon/pipeline.h"
 #include "daemon/predict.h"
@@ -100,6 +101,10 @@ static control_fn *const control_table[MSG_MAX_] = {
     [MSG_DATASET_GC] = blob_gc_on_gc,
     [MSG_DATASET_VERIFY] = dataset_on_verify,
     [MSG_DATASET_REMOVE] = dataset_on_remove,
+    [MSG_FEED_OPEN] = feed_on_open,
+    [MSG_FEED_PUT] = feed_on_put,
+    [MSG_FEED_BAD] = feed_on_bad,
+    [MSG_FEED_END] = feed_on_end,
     [MSG_JOB_SUBMIT] = submit_on_submit,
     [MSG_JOB_CHECK] = submit_on_check,
     [MSG_JOB_LIST] = actions_on_list,
@@ -163,6 +168,14 @@ void control_error(struct daemon *daemon, const struct request *request, const s
         sock_send(daemon->control->sock, &request->peer, MSG_ERROR, request->id, &error, NULL, 0,
                   NULL);
     }
+}
+
+int control_send(struct daemon *daemon, const struct sock_peer *peer, enum msg_id type,
+                 const void *body)
+{
+    return daemon->control != NULL
+               ? sock_send(daemon->control->sock, peer, type, 0, body, NULL, 0, NULL)
+               : ERR_GONE;
 }
 
 /* ---- watchers

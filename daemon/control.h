@@ -33,6 +33,9 @@ struct sock_kept *control_keep(struct daemon *daemon, const struct sock_frame *f
 void control_reply_frames(struct daemon *daemon, const struct request *request,
                           const struct doc *result, const struct sock_frame *frames, int n_frames);
 void control_reply_empty(struct daemon *daemon, const struct request *request);
+/* Without id, to one peer. ERR_GONE: it is not there any more. */
+int control_send(struct daemon *daemon, const struct sock_peer *peer, enum msg_id type,
+                 const void *body);
 void control_error(struct daemon *daemon, const struct request *request, const struct err *err);
 
 /* Sends an event to one peer or to all that watch the job. seq 0: not stored, carries the last

@@ -18,6 +18,7 @@
 #include "daemon/check.h"
 #include "daemon/control.h"
 #include "daemon/dataset.h"
+#include "daemon/feed.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
 #include "daemon/keep.h"
@@ -132,6 +133,7 @@ static void close_parts(struct daemon *daemon)
     store_close(daemon->store);
     jobs_close(daemon);
     upload_close(daemon);
+    feed_close(daemon);
     dataset_close(daemon);
     notify_close(daemon);
 }
@@ -170,6 +172,7 @@ static void on_tick(uv_timer_t *timer)
             run_watch(job->run);
         }
     }
+    feed_tick(daemon);
     if (daemon->stopping && is_quiet(daemon)) {
         close_parts(daemon);
     } else if (daemon->stopping &&
@@ -228,6 +231,9 @@ static int open_parts(struct daemon *daemon, struct err *err)
     }
     if (rc >= 0) {
         rc = upload_open(daemon, err);
+    }
+    if (rc >= 0) {
+        rc = feed_open(daemon, err);
     }
     if (rc >= 0) {
         rc = http_open(daemon, err);

@@ -34,6 +34,7 @@ struct daemon {
     struct blob_packs *packs; /* the store thread's */
     struct datasets *datasets;
     struct uploads *uploads;
+    struct feeds *feeds;
     struct jobs *jobs;
     struct keep *keep;
     struct control *control;

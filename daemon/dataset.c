@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "daemon/feed.h"
 #include "daemon/jobs.h"
 #include "daemon/store.h"
 
@@ -184,6 +185,9 @@ void dataset_write(const struct daemon *daemon, const struct dataset *dataset, b
     if (doc_read_json(dataset->splits, strlen(dataset->splits), &doc_limits_default, arena, &splits,
                       NULL) >= 0) {
         doc_copy(doc_put(map, arena, "splits"), arena, splits);
+    }
+    if (!strcmp(dataset->kind, "feed")) {
+        feed_write(daemon, dataset->name, doc_put(map, arena, "feed"), arena);
     }
     jobs_write_users(daemon, dataset->id, doc_put(map, arena, "used_by"), arena);
 }

@@ -7,6 +7,7 @@
 #include "daemon/blob_index.h"
 #include "daemon/blob_sweep.h"
 #include "daemon/dataset.h"
+#include "daemon/feed.h"
 #include "daemon/jobs.h"
 #include "daemon/keep.h"
 #include "daemon/store.h"
@@ -149,6 +150,7 @@ static void done_remove_rows(struct store_task *base)
     for (int64_t i = 0; i < task->n; i++) {
         dataset_forget(daemon, task->name, task->ones[i].version);
     }
+    (void)feed_remove(daemon, task->name); /* a feed has no other version */
     control_reply_empty(daemon, &task->request);
     log_put(daemon->log, LOG_LEVEL_INFO, "data set removed", LOG_TEXT("name", task->name),
             LOG_NUMBER("versions", task->n));
@@ -212,6 +214,11 @@ void dataset_on_remove(struct daemon *daemon, const struct request *request, con
     BUG_ON(task == NULL);
     arena_init(&task->arena);
     int rc = dataset_get(daemon, named->name, &dataset, &err);
+    if (rc < 0 && feed_remove(daemon, named->name)) { /* it was pushed, and not ended */
+        control_reply_empty(daemon, request);
+        free_remove(&task->task);
+        return;
+    }
     rc = rc < 0 ? rc : mark(daemon, named->name, dataset, task, &err);
     if (rc < 0) {
         control_error(daemon, request, &err);

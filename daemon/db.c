@@ -69,6 +69,9 @@ static const char db_schema[] =
     "NOT NULL, path TEXT, reason TEXT,"
     " convicted INTEGER NOT NULL, time INTEGER NOT NULL, PRIMARY KEY(job, stream, sample)) WITHOUT "
     "ROWID;"
+    "CREATE TABLE IF NOT EXISTS feed(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, uid INTEGER "
+    "NOT NULL, spec TEXT NOT NULL, manifest TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT "
+    "ROWID;"
     /* What a collection leaves alone: blobs of uploads under way, packs of jobs. */
     "CREATE TEMP TABLE held(id TEXT PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TEMP TABLE pinned(manifest TEXT PRIMARY KEY) WITHOUT ROWID;"

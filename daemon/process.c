@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "daemon/feed.h"
 
 enum { READ_BUDGET = 64, ENVIRONMENT_MAX = 80, TEXTS_MAX = 16, TEXT_MAX = 64 };
 
@@ -142,7 +143,11 @@ static void read_messages(struct process *process, int budget)
                            error->text != NULL ? error->text : "");
                 process->failure.line = (int)error->line;
             }
-            process->on_message(process, &msg, process->context);
+            if (msg.type == MSG_CHILD_WANT) {
+                feed_child_wants(process, msg.body);
+            } else {
+                process->on_message(process, &msg, process->context);
+            }
         }
         arena_reset(&process->arena);
     }
@@ -160,6 +165,7 @@ static void on_end(uv_process_t *handle, int64_t status, int term_signal)
             process->end = PROCESS_MEMORY;
         }
     }
+    feed_child_gone(process);
     process->on_end(process, process->context);
     process->poll.data = process;
     uv_close((uv_handle_t *)&process->poll, on_closed);

@@ -41,6 +41,7 @@ struct process {
     process_message_fn *on_message;
     process_exit_fn *on_end;
     void *context;
+    struct job *job; /* whose worker it is, or NULL */
     uv_process_t handle;
     uv_poll_t poll;
     int fd, n_open;

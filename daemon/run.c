@@ -371,6 +371,17 @@ void run_stop(struct run *run, enum run_intent intent)
     uv_timer_start(&run->timer, on_grace, grace_s * 1000, 0);
 }
 
+void run_starve(struct run *run, const struct err *why)
+{
+    if (run->intent != RUN_GO_ON || run->finished || run->outcome.code != 0) {
+        return;
+    }
+    run->outcome = *why;
+    run->paused = true;
+    run->daemon->counters[COUNT_FEED_PAUSES]++;
+    run_stop(run, RUN_GO_ON);
+}
+
 /* ---- the start
  * ---------------------------------------------------------------------------------------------- */
 

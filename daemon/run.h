@@ -16,6 +16,8 @@ enum run_intent { RUN_GO_ON, RUN_PAUSE, RUN_CANCEL, RUN_SHUTDOWN };
 void run_start(struct job *job);
 /* Asks the trainer to save and end (or only to end); the job moves when everything is reaped. */
 void run_stop(struct run *run, enum run_intent intent);
+/* A worker waits for what no client feeds: saves, and pauses the job with that reason. */
+void run_starve(struct run *run, const struct err *why);
 /* A list of {worker, pid, state, restarts, reason, ready}; the trainer is worker 0. run may be
  * NULL. */
 void run_write(const struct run *run, struct doc *list, struct arena *arena);

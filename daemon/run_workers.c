@@ -169,6 +169,7 @@ static void start_worker(struct run_worker *worker)
         plan_restart(worker, false);
         return;
     }
+    worker->process->job = run->job;
     run->daemon->counters[COUNT_WORKERS_STARTED]++;
     if (run->trainer_ready) {
         give_start(worker);

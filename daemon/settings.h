@@ -43,6 +43,10 @@ struct settings {
     int64_t stop_seconds;
     int64_t hang_seconds;
     int64_t retry_seconds;
+    int64_t feed_credit;
+    int64_t feed_credit_bytes;
+    int64_t feed_gone_seconds;
+    int64_t feed_seconds;
     bool sandbox;
     int log_level;
     int log_form;

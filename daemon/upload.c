@@ -8,6 +8,7 @@
 #include "daemon/blob_gc.h"
 #include "daemon/blob_sweep.h"
 #include "daemon/dataset.h"
+#include "daemon/feed.h"
 #include "daemon/upload_file.h"
 
 enum { UPLOAD_ID = BLOB_PACK_OWNER, FILES_MAX = 1024 };
@@ -177,6 +178,13 @@ void upload_on_begin(struct daemon *daemon, const struct request *request, const
 {
     struct err err = {0};
     struct upload_session *session = NULL;
+    const struct msg_dataset_begin *begin = body;
+    if (feed_is_named(daemon, begin->name)) {
+        err_set_at(&err, ERR_EXISTS, "name",
+                   "'%s' is fed by a client; remove it, or take another name", begin->name);
+        control_error(daemon, request, &err);
+        return;
+    }
     int rc =
         n_frames > 0 ? 0 : err_set(&err, ERR_MISSING, "the list of files must follow as frames");
     if (rc >= 0) {
@@ -193,6 +201,7 @@ void upload_on_begin(struct daemon *daemon, const struct request *request, const
     task->request = *request;
     task->list = &session->list;
     task->folder = session->id;
+    task->fed_bytes = feed_bytes(daemon, request->uid);
     task->have = calloc(session->list.n, sizeof(task->have[0]));
     BUG_ON(task->have == NULL);
     session->n_tasks++;
@@ -455,6 +464,7 @@ void upload_on_commit(struct daemon *daemon, const struct request *request, cons
     task->request = *request;
     task->list = &session->list;
     task->folder = session->id;
+    task->fed_bytes = feed_bytes(daemon, request->uid);
     session->n_tasks++;
     upload_file_commit(task, done_commit);
 }

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "daemon/blob.h"
 #include "daemon/blob_index.h"
+#include "daemon/quota.h"
 
 enum { PART_PATH = 128 };
 
@@ -44,22 +44,6 @@ static int take_number(void *context, const struct db_row *row, struct err *err)
     return 0;
 }
 
-/* What the user's data sets have, and so many bytes more. */
-static int check_quota(const struct daemon *daemon, struct db *db, int64_t uid, int64_t more,
-                       struct err *err)
-{
-    int64_t quota = daemon->settings->quota_bytes;
-    int64_t used = 0;
-    int rc = quota > 0 ? db_each(db, DB_QUOTA_USED, take_number, &used, err, "i", uid) : 0;
-    if (rc < 0 || quota == 0 || (used <= quota && more <= quota - used)) {
-        return rc;
-    }
-    return err_set(err, ERR_LIMIT,
-                   "the data sets of user %lld would have %lld bytes; quota_bytes is %lld: remove "
-                   "one, or ask for more",
-                   (long long)uid, (long long)(used + more), (long long)quota);
-}
-
 static int run_begin(struct store_task *base, struct db *db, struct err *err)
 {
     struct upload_begin_task *task = (struct upload_begin_task *)base;
@@ -81,22 +65,7 @@ static int run_begin(struct store_task *base, struct db *db, struct err *err)
         rc = rc == ERR_NOT_FOUND ? 0 : rc;
         more += file->bytes - task->have[i];
     }
-    return rc < 0 ? rc : check_quota(task->daemon, db, task->request.uid, more, err);
-}
-
-static int check_space(const struct daemon *daemon, size_t size, struct err *err)
-{
-    struct statvfs fs;
-    if (fstatvfs(daemon->uploads_fd, &fs) != 0) {
-        return err_errno(err, errno, "free space of the state folder");
-    }
-    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (free_bytes < (uint64_t)daemon->settings->reserve_bytes + size) {
-        return err_set(err, ERR_NO_SPACE,
-                       "the disk is full: %llu bytes are free, %lld are kept back (reserve_bytes)",
-                       (unsigned long long)free_bytes, (long long)daemon->settings->reserve_bytes);
-    }
-    return 0;
+    return rc < 0 ? rc : quota_check(task->daemon, db, task->request.uid, more + task->fed_bytes, err);
 }
 
 static int wrong_bytes(struct upload_chunk_task *task, struct err *err)
@@ -152,7 +121,7 @@ static int run_chunk(struct store_task *base, struct db *db, struct err *err)
         task->have = task->file.bytes;
         return 0;
     }
-    int rc = check_space(task->daemon, task->size, err);
+    int rc = quota_space(task->daemon, task->size, err);
     if (rc < 0) {
         return rc;
     }
@@ -211,7 +180,7 @@ static int run_files(struct store_task *base, struct db *db, struct err *err)
     (void)db;
     struct upload_files_task *task = (struct upload_files_task *)base;
     int rc = check_ids(task, err);
-    rc = rc < 0 ? rc : check_space(task->daemon, task->size, err);
+    rc = rc < 0 ? rc : quota_space(task->daemon, task->size, err);
     return rc < 0 ? rc
                   : blob_pack_append(task->daemon->packs, task->folder, sock_kept_data(task->frame),
                                      task->size, &task->pack, &task->offset, err);
@@ -376,7 +345,7 @@ static int run_commit(struct store_task *base, struct db *db, struct err *err)
     rc = rc < 0 ? rc : write_manifest(task, err);
     rc = rc < 0 ? rc : hold_files(list, task->id, db, err);
     rc = rc < 0 ? rc : put_version(task, db, err);
-    rc = rc < 0 ? rc : check_quota(task->daemon, db, task->uid, 0, err);
+    rc = rc < 0 ? rc : quota_check(task->daemon, db, task->uid, task->fed_bytes, err);
     if (rc >= 0) {
         blob_pack_release(task->daemon->packs, task->folder);
         unlinkat(task->daemon->uploads_fd, task->folder, AT_REMOVEDIR);

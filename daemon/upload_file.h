@@ -23,6 +23,7 @@ struct upload_begin_task {
     struct request request;
     const struct upload_list *list;
     const char *folder; /* in uploads/ */
+    int64_t fed_bytes;  /* of the user's feeds */
     int64_t *have;      /* a file, list->n of them */
 };
 struct upload_chunk_task {
@@ -60,6 +61,7 @@ struct upload_commit_task {
     struct request request;
     const struct upload_list *list;
     const char *folder;
+    int64_t fed_bytes;     /* of the user's feeds */
     char id[HASH_ID_TEXT]; /* answer, as what follows */
     bool is_new;           /* else the newest version has these very files */
     int64_t version, uid, created_us;

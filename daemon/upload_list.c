@@ -92,7 +92,7 @@ static bool is_path(const char *path)
     return true;
 }
 
-static int check_name(const char *name, struct err *err)
+int upload_list_check_name(const char *name, struct err *err)
 {
     size_t n = name != NULL ? strlen(name) : 0;
     if (n == 0 || n > NAME_MAX_BYTES || !isalnum((unsigned char)name[0])) {
@@ -260,7 +260,7 @@ int upload_list_read(const struct sock_frame *frames, int n_frames, const char *
     size_t capacity = 0;
     memset(ret, 0, sizeof(*ret));
     arena_init(&scratch);
-    int rc = check_name(name, err);
+    int rc = upload_list_check_name(name, err);
     for (int i = 0; i < n_frames && rc >= 0; i++) {
         arena_reset(&scratch);
         rc = read_frame(&frames[i], settings, arena, &scratch, &capacity, ret, err);

@@ -24,6 +24,7 @@ struct upload_list {
 };
 
 /* frames: msgpack lists of {path, bytes, id}, sorted by path from the first to the last. */
+int upload_list_check_name(const char *name, struct err *err);
 int upload_list_read(const struct sock_frame *frames, int n_frames, const char *name,
                      const char *kind, const struct settings *settings, struct arena *arena,
                      struct upload_list *ret, struct err *err);

@@ -6,7 +6,7 @@ const char *element_kind_name(enum element_kind kind)
 {
     static const char *const names[] = {
 #define KIND_ROW(symbol, name) [ELEMENT_##symbol] = (name),
-#include "pipeline/element_kinds.h"
+#include "proto/element_kinds.h"
 #undef KIND_ROW
     };
     BUG_ON((unsigned)kind >= ELEMENT_KIND_MAX_);

@@ -16,7 +16,7 @@
 
 enum element_kind {
 #define KIND_ROW(symbol, name) ELEMENT_##symbol,
-#include "pipeline/element_kinds.h"
+#include "proto/element_kinds.h"
 #undef KIND_ROW
     ELEMENT_KIND_MAX_
 };

@@ -90,6 +90,36 @@ struct msg_dataset_read {
 struct msg_dataset_gc {
     int64_t keep_days; /* blobs of broken uploads that are younger stay; -1 = upload_keep_days */
 };
+struct msg_feed_open {
+    const char *name;
+    const struct doc *spec; /* feed_options (proto/feed.h) */
+};
+struct msg_feed_put { /* payload frame 1: their rows */
+    const char *feed; /* as the reply to feed.open says */
+    int64_t epoch;
+    struct opt_ints indices;
+};
+struct msg_feed_bad {
+    const char *feed;
+    int64_t epoch;
+    struct opt_ints indices;
+    const char *reason;
+};
+struct msg_feed_end {
+    const char *feed;
+};
+struct msg_feed_want { /* daemon to client, without id */
+    const char *feed;
+    int64_t epoch;
+    struct opt_ints indices;
+};
+struct msg_feed_status { /* daemon to client, without id */
+    const char *feed;
+    int64_t epoch, have; /* stored of the epoch that is asked for */
+    int64_t wanted;      /* by workers, and not stored */
+    int64_t waiting;     /* jobs that are paused for want of it */
+    bool taken;          /* another client feeds it now */
+};
 struct msg_job_submit {
     const char *key; /* idempotency key: the same key gives the same job */
     const struct doc *job;
@@ -217,6 +247,17 @@ struct msg_child_paused {
     int64_t code; /* enum err_code */
     const char *text;
 };
+struct msg_child_want {
+    int64_t seq;
+    const char *feed; /* id of the spool, which only a manifest tells */
+    int64_t epoch;
+    struct opt_ints indices;
+};
+struct msg_child_have {
+    int64_t seq;
+    int64_t code; /* 0 or enum err_code */
+    const char *text;
+};
 struct msg_child_stop {
     const char *reason; /* "checkpoint" (save and end: paused or shutdown), "cancel" (end) */
 };
@@ -234,6 +275,9 @@ struct msg_chunk_make {
     int64_t slab, generation;
     struct opt_ints skip; /* rows that are convicted: not touched, marked bad (__ok 0 and a record in `bad`) */
     struct opt_ints skip_samples; /* samples of the stream that were convicted before: likewise */
+};
+struct msg_chunk_wait {
+    int64_t worker;
 };
 struct msg_chunk_bad {
     int64_t row, sample;
@@ -258,6 +302,12 @@ MSG_OPT(dataset_commit)
 MSG_OPT(dataset_manifest)
 MSG_OPT(dataset_read)
 MSG_OPT(dataset_gc)
+MSG_OPT(feed_open)
+MSG_OPT(feed_put)
+MSG_OPT(feed_bad)
+MSG_OPT(feed_end)
+MSG_OPT(feed_want)
+MSG_OPT(feed_status)
 MSG_OPT(job_submit)
 MSG_OPT(job_logs)
 MSG_OPT(job_watch)
@@ -280,9 +330,12 @@ MSG_OPT(child_quarantine)
 MSG_OPT(child_seq)
 MSG_OPT(child_log)
 MSG_OPT(child_paused)
+MSG_OPT(child_want)
+MSG_OPT(child_have)
 MSG_OPT(child_stop)
 MSG_OPT(chunk_hello)
 MSG_OPT(chunk_make)
+MSG_OPT(chunk_wait)
 MSG_OPT(chunk_done)
 #undef MSG_OPT
 

@@ -1,4 +1,5 @@
 /* The option tables of all message bodies and the table made from proto/messages.h. */
+#include "proto/feed.h"
 #include "proto/msg.h"
 
 #define I64(S, f, h, ...) OPT_I64_ROW(S, f, 0, -OPT_I64_MAX, OPT_I64_MAX, h, ##__VA_ARGS__)
@@ -54,6 +55,64 @@ const struct opt msg_dataset_gc_options[] = {
                 "What broken uploads left stays if it is younger; -1 = the setting upload_keep_days."),
     OPT_END_ROW,
 };
+#define FEED(S)    STR_REQUIRED(S, feed, "Feed that the reply to feed.open named.")
+#define EPOCH(S)   OPT_I64_ROW(S, epoch, 0, 0, FEED_EPOCHS_MAX, "Epoch, from 0; 0 if they are the same in each.")
+#define INDICES(S) OPT_INTS_ROW(S, indices, NULL, 1, FEED_INDICES_MAX, 0, FEED_ELEMENTS_MAX, "Of the elements.")
+const struct opt msg_feed_open_options[] = {
+    STR_REQUIRED(msg_feed_open, name, "Name of the data set."),
+    OPT_DOC_ROW(msg_feed_open, spec, "{fields: [{name, kind, dtype, shape}], elements, by_epoch, batch, classes}.",
+                .flags = OPT_REQUIRED),
+    OPT_END_ROW,
+};
+const struct opt msg_feed_put_options[] = {
+    FEED(msg_feed_put),
+    EPOCH(msg_feed_put),
+    INDICES(msg_feed_put),
+    OPT_END_ROW,
+};
+const struct opt msg_feed_bad_options[] = {
+    FEED(msg_feed_bad),
+    EPOCH(msg_feed_bad),
+    INDICES(msg_feed_bad),
+    STR(msg_feed_bad, reason, "One sentence for people."),
+    OPT_END_ROW,
+};
+const struct opt msg_feed_end_options[] = {FEED(msg_feed_end), OPT_END_ROW};
+const struct opt msg_feed_want_options[] = {
+    FEED(msg_feed_want),
+    EPOCH(msg_feed_want),
+    INDICES(msg_feed_want),
+    OPT_END_ROW,
+};
+const struct opt msg_feed_status_options[] = {
+    STR(msg_feed_status, feed, "Feed."),
+    I64(msg_feed_status, epoch, "Epoch that is asked for, from 0."),
+    I64(msg_feed_status, have, "Elements of it that are stored."),
+    I64(msg_feed_status, wanted, "Elements that workers wait for."),
+    I64(msg_feed_status, waiting, "Jobs that are paused for want of elements."),
+    OPT_BOOL_ROW(msg_feed_status, taken, 0, "Another client feeds it now."),
+    OPT_END_ROW,
+};
+const struct opt msg_child_want_options[] = {
+    I64(msg_child_want, seq, "Of the answer."),
+    STR_REQUIRED(msg_child_want, feed, "Id of the spool."),
+    EPOCH(msg_child_want),
+    INDICES(msg_child_want),
+    OPT_END_ROW,
+};
+const struct opt msg_child_have_options[] = {
+    I64(msg_child_have, seq, "Of the message that is answered."),
+    I64(msg_child_have, code, "0, or a negative code, see the reference of errors."),
+    STR(msg_child_have, text, "One sentence."),
+    OPT_END_ROW,
+};
+const struct opt msg_chunk_wait_options[] = {
+    I64(msg_chunk_wait, worker, "Number of the worker."),
+    OPT_END_ROW,
+};
+#undef FEED
+#undef EPOCH
+#undef INDICES
 const struct opt msg_job_submit_options[] = {
     STR(msg_job_submit, key, "Idempotency key: the same key gives the same job."),
     OPT_DOC_ROW(msg_job_submit, job, "The job document.", .flags = OPT_REQUIRED),

@@ -13,7 +13,7 @@ struct given {
 static const struct opt_name kinds[] = {
     {"auto", RECORD_KIND_AUTO},
 #define KIND_ROW(symbol, name) {(name), ELEMENT_##symbol},
-#include "pipeline/element_kinds.h"
+#include "proto/element_kinds.h"
 #undef KIND_ROW
     {NULL, 0},
 };
