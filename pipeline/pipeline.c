@@ -226,6 +226,7 @@ int pipeline_compile(const struct job_spec *job, const struct pipeline_store *st
     }
     struct pipeline *p = ARENA_NEW(arena, struct pipeline);
     p->job = job;
+    p->asks = store->asks;
     p->on_error = job->data.on_error;
     int r = compile_stream(p, PIPELINE_TRAIN, store, arena, err);
     if (r == 0 && job->data.validation.dataset != NULL) {

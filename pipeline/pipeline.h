@@ -13,6 +13,7 @@
 #define PIPELINE_PIPELINE_H
 
 #include "base/doc.h"
+#include "pipeline/asks.h"
 #include "proto/job.h"
 #include "proto/msg.h"
 #include "proto/slab.h"
@@ -30,6 +31,7 @@ struct pipeline_store {
     const struct pipeline_manifest *manifests;
     int n_manifests;
     struct kept *kept; /* what was computed once of these data sets; NULL: all is made in memory */
+    struct asks *asks; /* for what a client feeds; NULL: only what is stored can be read */
 };
 
 struct pipeline;

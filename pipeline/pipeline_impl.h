@@ -10,6 +10,7 @@
 
 struct pipeline {
     const struct job_spec *job;
+    struct asks *asks; /* or NULL */
     int on_error; /* enum job_on_error */
     struct pool pools[PIPELINE_STREAM_MAX_];
     struct source *leaves[PIPELINE_STREAM_MAX_]; /* of data.train, data.validation */

@@ -132,20 +132,65 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
         (c->pipeline->on_error == JOB_ON_ERROR_FAIL && !c->stream->ignores_errors)) {
         return refuse(c, sample, r, &found, err);
     }
+    int64_t other = sample;
+    struct err why = {0};
+    r = c->pipeline->on_error == JOB_ON_ERROR_REPLACE ? replace(c, row, &other, &why) : ERR_DATA;
+    if (r < 0 && !err_is_data(r)) { /* perhaps to be made again: nothing is recorded yet */
+        return refuse(c, other, r, &why, err);
+    }
     record(c, row, sample, &found);
-    if (c->pipeline->on_error == JOB_ON_ERROR_REPLACE) {
-        int64_t other = sample;
-        r = replace(c, row, &other, &found);
-        if (r == 0) {
-            put_row(c, row, other, true);
-            return 0;
-        }
-        if (!err_is_data(r)) {
-            return refuse(c, other, r, &found, err);
+    put_row(c, row, r == 0 ? other : sample, r == 0);
+    return 0;
+}
+
+/* Rows of a chunk that wait for elements that a client feeds. */
+struct waiting {
+    struct slab_in_flight *in_flight; /* or NULL */
+    int64_t *rows;
+    int64_t n;
+};
+
+static void tell_row(const struct waiting *waiting, int64_t row)
+{
+    if (waiting->in_flight != NULL) {
+        atomic_store_explicit(&waiting->in_flight->row, row, memory_order_release);
+    }
+}
+
+static int make_timed(struct chunk *c, struct waiting *waiting, int64_t row, int64_t weight,
+                      struct err *err)
+{
+    tell_row(waiting, row);
+    int r = make_row(c, row, weight, err);
+    if (r != ERR_FEED || c->pipeline->asks == NULL || c->pipeline->asks->n == 0) {
+        return r;
+    }
+    if (waiting->rows == NULL) {
+        waiting->rows =
+            arena_array(c->arena, (size_t)(c->make->end - c->make->begin), sizeof(int64_t));
+    }
+    waiting->rows[waiting->n++] = row;
+    return 0;
+}
+
+/* Asks for all that is missing, then makes the rows again; a row may find more missing behind it.
+ */
+static int make_waiting(struct chunk *c, struct waiting *waiting, struct err *err)
+{
+    struct asks *asks = c->pipeline->asks;
+    int r = 0;
+    while (waiting->n > 0 && r == 0) {
+        const int64_t n = waiting->n;
+        tell_row(waiting, -1); /* waiting for a client is no row's fault */
+        asks->collects = false;
+        r = asks->wait(asks->context, asks, err);
+        asks->collects = true;
+        waiting->n = 0;
+        for (int64_t i = 0; i < n && r == 0; i++) {
+            r = make_timed(c, waiting, waiting->rows[i], 0, err);
         }
     }
-    put_row(c, row, sample, false);
-    return 0;
+    return r;
 }
 
 /* Many rows at once; how many, 0 = it has to be one by one. */
@@ -176,19 +221,44 @@ static int64_t make_block(struct chunk *c, int64_t row, struct slab_in_flight *i
 }
 
 /* Rows begin..end of the chunk, one by one. */
-static int make_rows(struct chunk *c, int64_t begin, int64_t end, struct slab_in_flight *in_flight,
+static int make_rows(struct chunk *c, int64_t begin, int64_t end, struct waiting *waiting,
                      struct err *err)
 {
     const int64_t every = end - begin >= 4 * TIMED_EVERY ? TIMED_EVERY : 1;
     int r = 0;
     for (int64_t row = begin; row < end && r == 0; row++) {
-        if (in_flight != NULL) {
-            atomic_store_explicit(&in_flight->row, row, memory_order_release);
+        r = make_timed(c, waiting, row, (row - begin) % every == 0 ? every : 0, err);
+        if (waiting->in_flight != NULL) {
+            atomic_fetch_add_explicit(&waiting->in_flight->samples, 1, memory_order_release);
         }
-        r = make_row(c, row, (row - begin) % every == 0 ? every : 0, err);
-        if (in_flight != NULL) {
-            atomic_fetch_add_explicit(&in_flight->samples, 1, memory_order_release);
+    }
+    return r;
+}
+
+static int make_chunk(struct chunk *c, struct slab_in_flight *in_flight, struct err *err)
+{
+    const struct msg_chunk_make *make = c->make;
+    const int64_t most = c->stream->block_rows > 0 ? c->stream->block_rows : make->end;
+    struct asks *asks = c->pipeline->asks;
+    struct waiting waiting = {.in_flight = in_flight};
+    int r = 0;
+    if (asks != NULL) {
+        asks->n = 0;
+        asks->collects = true;
+    }
+    for (int64_t row = make->begin, n; row < make->end && r == 0; row += n) {
+        n = c->stream->block_rows > 0 ? make_block(c, row, in_flight) : 0;
+        if (n > 0 && in_flight != NULL) {
+            atomic_fetch_add_explicit(&in_flight->samples, (uint64_t)n, memory_order_release);
+        } else if (n == 0) {
+            n = make->end - row < most ? make->end - row : most;
+            r = make_rows(c, row, row + n, &waiting, err);
         }
+    }
+    r = r < 0 ? r : make_waiting(c, &waiting, err);
+    tell_row(&waiting, -1);
+    if (asks != NULL) {
+        asks->collects = false;
     }
     return r;
 }
@@ -220,21 +290,7 @@ int pipeline_run(struct pipeline *pipeline, const struct msg_chunk_make *chunk,
         const struct stream_chain *chain = &stream->chains[i];
         c.fields[i] = slab + field(layout, chain->name, chain->row_bytes)->offset;
     }
-    struct slab_in_flight *in_flight = progress != NULL ? progress->in_flight : NULL;
-    const int64_t most = stream->block_rows > 0 ? stream->block_rows : chunk->end;
-    int r = 0;
-    for (int64_t row = chunk->begin, n; row < chunk->end && r == 0; row += n) {
-        n = stream->block_rows > 0 ? make_block(&c, row, in_flight) : 0;
-        if (n > 0 && in_flight != NULL) {
-            atomic_fetch_add_explicit(&in_flight->samples, (uint64_t)n, memory_order_release);
-        } else if (n == 0) {
-            n = chunk->end - row < most ? chunk->end - row : most;
-            r = make_rows(&c, row, row + n, in_flight, err);
-        }
-    }
-    if (in_flight != NULL) {
-        atomic_store_explicit(&in_flight->row, -1, memory_order_release);
-    }
+    int r = make_chunk(&c, progress != NULL ? progress->in_flight : NULL, err);
     *ret_bad = (struct opt_groups){.v = c.bad, .n = c.n_bad};
     return r;
 }

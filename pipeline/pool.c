@@ -79,7 +79,9 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
                                        .dataset = data->dataset,
                                        .files = doc_get(manifest->files, "files"),
                                        .split = data->split,
-                                       .kept = pool->store->kept};
+                                       .kept = pool->store->kept,
+                                       .feed = doc_get(manifest->files, "feed"),
+                                       .asks = pool->store->asks};
     struct source *source = pool_source(pool);
     struct source_want want = {.kind = doc_str(manifest->files, "kind", "auto")};
     int r = data->source != NULL ? opt_named(data->source, &want.kind, &want.options, err) : 0;
@@ -89,7 +91,8 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
     }
     r = source_open(source, &want, &files, pool->arena, err);
     if (r == 0) {
-        source->is_stored = source->is_fixed = true;
+        source->is_stored = true;
+        source->is_fixed = !source->is_by_epoch;
         source->base = pool->samples;
         pool->samples += source->samples;
         *ret = source;

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/opt.h"
+#include "pipeline/asks.h"
 #include "pipeline/element.h"
 #include "pipeline/stage.h"
 
@@ -26,6 +27,8 @@ struct source_store {
     const char *dataset;
     const struct doc *files;    /* [{path, bytes, id}] sorted by path */
     const char *split;          /* or NULL */
+    const struct doc *feed;     /* of the manifest, or NULL: what a client feeds */
+    struct asks *asks;          /* or NULL: nobody can be asked */
     struct source_packs *packs; /* where small files lie; source_open looks */
     struct kept *kept;          /* kept.h, or NULL */
 };
@@ -88,10 +91,11 @@ extern const struct source_desc *const source_table[]; /* ends with NULL */
 struct source {
     const struct source_desc *desc;
     void *ctx;
-    bool is_stored;  /* a data set; else made of other streams, by a stage */
-    bool is_fixed;   /* the same element at a position in each iteration */
-    bool gives_rows; /* samples of fixed shapes that are there as they are: has read_rows */
-    int64_t base;    /* number of its first sample among all data sets of the stream */
+    bool is_stored;   /* a data set; else made of other streams, by a stage */
+    bool is_by_epoch; /* stored, and other elements in each iteration */
+    bool is_fixed;    /* the same element at a position in each iteration */
+    bool gives_rows;  /* samples of fixed shapes that are there as they are: has read_rows */
+    int64_t base;     /* number of its first sample among all data sets of the stream */
     int64_t samples;
     struct element_spec spec;
     const char *const *classes;

@@ -363,6 +363,15 @@ static void forget_chunk(struct board *board, const struct board_lease *lease)
     board->n_remade++;
 }
 
+void board_wait(struct board *board, int index, int64_t now_us)
+{
+    struct board_worker *worker = &board->workers[index];
+    const int64_t deadline_us = deadline_of(board, worker, 0, now_us);
+    for (int i = 0; i < worker->n_leases; i++) {
+        worker->leases[i].deadline_us = deadline_us;
+    }
+}
+
 int board_overdue(const struct board *board, int64_t now_us)
 {
     for (int i = 0; i < SLAB_WORKERS_MAX; i++) {

@@ -112,6 +112,8 @@ int board_done(struct board *board, int worker, const struct msg_chunk_done *don
 /* The worker cannot make the chunk: it counts, and is asked for again after the worker is gone.
  * Returns the batch or -1. */
 int board_failed(struct board *board, int worker);
+/* The worker waits for what a client feeds: its leases begin anew. */
+void board_wait(struct board *board, int worker, int64_t now_us);
 /* A worker whose lease is past its deadline, or -1. */
 int board_overdue(const struct board *board, int64_t now_us);
 int64_t board_next_deadline(const struct board *board); /* INT64_MAX if none */

@@ -217,6 +217,8 @@ static void handle(struct feeder *feeder, const struct sock_peer *peer, const st
         on_done(feeder, worker, msg->body, frames, n_frames);
     } else if (msg->type == MSG_CHUNK_FAILED) {
         on_failed(feeder, worker, msg->body);
+    } else if (msg->type == MSG_CHUNK_WAIT) {
+        board_wait(&feeder->board, worker, clock_us());
     }
 }
 

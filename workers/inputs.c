@@ -125,11 +125,12 @@ int inputs_read(struct inputs *inputs, struct arena *arena, struct err *err)
         }
         n++;
     }
-    inputs->store = (struct pipeline_store){
-        .blobs_fd = inputs->blobs_fd,
-        .manifests = manifests,
-        .n_manifests = n,
-        .kept = inputs->kept.fd >= 0 ? &inputs->kept : NULL,
-    };
+    inputs->feeding = ARENA_NEW(arena, struct feeding);
+    feeding_init(inputs->feeding, CHILD_FD);
+    inputs->store = (struct pipeline_store){.blobs_fd = inputs->blobs_fd,
+                                            .manifests = manifests,
+                                            .n_manifests = n,
+                                            .kept = inputs->kept.fd >= 0 ? &inputs->kept : NULL,
+                                            .asks = &inputs->feeding->asks};
     return 0;
 }

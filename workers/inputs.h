@@ -16,6 +16,7 @@
 #include "pipeline/pipeline.h"
 #include "proto/child.h"
 #include "proto/job.h"
+#include "workers/feeding.h"
 
 struct inputs_settings {
     bool sandbox;
@@ -34,6 +35,7 @@ struct inputs {
     struct job_spec job;
     struct kept kept; /* fd -1: nothing is kept */
     struct pipeline_store store;
+    struct feeding *feeding;
 };
 
 extern const struct opt inputs_settings_options[];

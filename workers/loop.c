@@ -47,6 +47,7 @@ static int make_rows(struct loop *loop, const struct msg_chunk_make *make,
         return rc;
     }
     int64_t begin_us = clock_us();
+    int64_t waited_us = loop->inputs->feeding->waited_us;
     struct pipeline_progress progress = {.in_flight = loop->output.in_flight};
     rc = pipeline_run(loop->pipeline, make, &loop->output.layout[make->stream], *batch, &progress,
                       &loop->chunk, &done->bad, err);
@@ -55,7 +56,7 @@ static int make_rows(struct loop *loop, const struct msg_chunk_make *make,
         return rc;
     }
     int64_t end_us = clock_us();
-    done->us = end_us - begin_us;
+    done->us = end_us - begin_us - (loop->inputs->feeding->waited_us - waited_us);
     done->stages = stage_times(loop, end_us);
     return 0;
 }
@@ -83,12 +84,28 @@ static int make_chunk(struct loop *loop, int64_t id, const struct msg_chunk_make
         .generation = make->generation,
     };
     int rc = make_rows(loop, make, &done, &batch, err);
+    if (rc == ERR_GONE) { /* while it waited for a client */
+        return rc;
+    }
     if (rc < 0) {
         send_failed(loop, id, err);
         return rc;
     }
     int n_frames = output_frames(&loop->output, make, batch, frames);
     return sock_send(loop->sock, NULL, MSG_CHUNK_DONE, id, &done, frames, n_frames, err);
+}
+
+/* ---- waiting for a client ---------------------------------------------------------------------
+ */
+
+static int tell_waiting(void *context, struct err *err)
+{
+    struct loop *loop = context;
+    const struct msg_chunk_wait body = {.worker = loop->inputs->start->worker};
+    if (sock_lost(loop->sock)) {
+        return err_set(err, ERR_GONE, "the trainer is gone");
+    }
+    return sock_send(loop->sock, NULL, MSG_CHUNK_WAIT, 0, &body, NULL, 0, err);
 }
 
 /* ---- messages ------------------------------------------------------------------------------- */
@@ -166,6 +183,8 @@ static int build(struct loop *loop, struct inputs *inputs, struct arena *arena, 
 {
     int rc = inputs_read(inputs, arena, err);
     if (rc == 0) {
+        inputs->feeding->beat = tell_waiting;
+        inputs->feeding->context = loop;
         rc = pipeline_compile(&inputs->job, &inputs->store, arena, &loop->pipeline, err);
     }
     return rc < 0 ? rc : output_open(&loop->output, inputs, loop->pipeline, arena, err);

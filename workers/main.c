@@ -107,6 +107,7 @@ static int child(struct arena *arena, struct err *err)
     }
     if (rc == 0) {
         rc = run_mode(&inputs, arena, err);
+        feeding_fini(inputs.feeding);
     }
     if (rc < 0 && rc != ERR_GONE) {
         struct msg_error failure = {
