@@ -35,6 +35,8 @@ struct cli_options {
     const char *trainer;
     struct opt_strs set;
     const char *shell;
+    const char *exec;
+    double patience;
 };
 
 struct cli {

@@ -68,6 +68,14 @@ static const struct opt put_options[] = {
     OPT_STR_ROW(cli_options, kind, "auto", "What the files are: auto, idx, images."),
     OPT_END_ROW,
 };
+static const struct opt feed_options_rows[] = {
+    OPT_STR_ROW(cli_options, exec, NULL, "The program that makes the elements, for a shell.",
+                .flags = OPT_NULLABLE),
+    OPT_F64_ROW(cli_options, patience, 300, 0.1, 86400,
+                "Longest wait for an answer of the program; then it is started again.",
+                .unit = "seconds"),
+    OPT_END_ROW,
+};
 static const struct opt predict_options[] = {
     OPT_STR_ROW(cli_options, dataset, NULL,
                 "A data set of the job; without it and without files: the validation data.",
@@ -147,6 +155,13 @@ const struct cli_command cli_table[] = {
      "Workers, shared memory and queue are those of a job; a sink takes the batches as they come. It "
      "ends a little before\n--timeout, whatever was made.",
      pipeline_run_command},
+    {"feed", "NAME", 1, 1, feed_options_rows,
+     "Feeds a data set with elements that a program makes when they are asked for.",
+     "The program speaks over its standard input and output (docs/feed.md; examples/feed has one in "
+     "Python that takes a\nkeras.utils.Sequence or a generator). What it made once is stored and not "
+     "asked for again; jobs that wait for it\npause when this command ends, and go on when it is "
+     "given again.",
+     feed_command},
     {"dataset put", "NAME PATH", 2, 2, put_options, "Uploads a folder or file as a data set.",
      "Broken off, it goes on where it was when the same command is given again; files that the "
      "daemon has are not sent. Other files under a name that is there become its next version, "

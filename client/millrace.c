@@ -228,6 +228,12 @@ static int understand(const struct msg *msg, struct millrace_answer *ret, struct
     } else if (msg->type == MSG_EVENT) {
         ret->id = 0;
         ret->event = msg->body;
+    } else if (msg->type == MSG_FEED_WANT) {
+        ret->id = -1;
+        ret->want = msg->body;
+    } else if (msg->type == MSG_FEED_STATUS) {
+        ret->id = -1;
+        ret->feed_status = msg->body;
     } else {
         return err_set(err, ERR_SYNTAX, "the daemon sent '%s', which is for no client",
                        msg_table[msg->type].name);

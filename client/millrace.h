@@ -63,11 +63,13 @@ int millrace_request_frames(struct millrace *m, enum msg_id type, const void *bo
 
 /* The two halves, for several requests under way at once. */
 struct millrace_answer {
-    int64_t id;                    /* of the request, 0 for an event */
-    const struct doc *result;      /* of a reply, NULL for an error */
-    const struct msg_event *event; /* or NULL */
-    struct err error;              /* of the daemon, code 0 if none */
-    int n_frames;                  /* behind a reply */
+    int64_t id;                                /* of the request, 0 for an event */
+    const struct doc *result;                  /* of a reply, NULL for an error */
+    const struct msg_event *event;             /* or NULL */
+    const struct msg_feed_want *want;          /* the daemon asks whoever feeds; or NULL */
+    const struct msg_feed_status *feed_status; /* likewise */
+    struct err error;                          /* of the daemon, code 0 if none */
+    int n_frames;                              /* behind a reply */
     struct sock_frame frames[SOCK_FRAMES_MAX];
 };
 int millrace_send(struct millrace *m, enum msg_id type, const void *body,
@@ -120,6 +122,32 @@ int millrace_get(struct millrace *m, const struct millrace_get *get, struct aren
 /* The data set as in dataset.list, and its files: [{path, bytes, id}]. */
 int millrace_manifest(struct millrace *m, const char *name, struct arena *arena,
                       const struct doc **ret, const struct doc **ret_files, struct err *err);
+
+/* ---- feeding (docs/feed.md) ---------------------------------------------------------------------
+ */
+
+struct millrace_feed { /* the reply to feed.open */
+    char id[65];
+    int64_t elements;
+    int64_t credit, credit_bytes; /* asked for, and not stored; of what is pushed too */
+    int64_t chunk_bytes;          /* of rows in a message, but for one row */
+    int64_t have, first;          /* stored of epoch 0; the first that is not */
+};
+/* A data set of elements that this client makes: goes on with it if the name was fed with an equal
+ * spec (feed_options in proto/feed.h). From then on millrace_receive gives questions too; after
+ * ERR_GONE it is opened again. */
+int millrace_feed_open(struct millrace *m, const char *name, const struct doc *spec,
+                       struct millrace_feed *ret, struct err *err);
+/* Sends n rows (n of an answer are stored when the reply comes), or says that they cannot be made.
+ */
+int millrace_feed_put(struct millrace *m, const struct millrace_feed *feed, int64_t epoch,
+                      const int64_t *indices, size_t n, const void *rows, size_t size,
+                      struct err *err);
+int millrace_feed_bad(struct millrace *m, const struct millrace_feed *feed, int64_t epoch,
+                      const int64_t *indices, size_t n, const char *reason, struct err *err);
+/* All that was pushed is acknowledged: it is a data set now, as in dataset.show. */
+int millrace_feed_end(struct millrace *m, const struct millrace_feed *feed, struct arena *arena,
+                      const struct doc **ret, struct err *err);
 
 /* ---- events -------------------------------------------------------------------------------------
  */
