@@ -102,6 +102,24 @@ static void fuse_head(struct model *model)
     }
 }
 
+/* A row of the history for each. */
+static void list_values(struct model *model)
+{
+    size_t n = 0;
+    for (int m = 0; m < model->n_metrics; m++) {
+        n += metric_n_values(model->metrics[m]);
+    }
+    model->values = arena_array(model->arena, n + 1, sizeof(*model->values));
+    for (int m = 0; m < model->n_metrics; m++) {
+        const char *name = metric_name(model->metrics[m]);
+        size_t several = metric_n_values(model->metrics[m]);
+        for (size_t at = 0; at < several; at++) {
+            model->values[model->n_values++] = (struct model_value){
+                several == 1 ? name : arena_printf(model->arena, "%s[%zu]", name, at), m, at};
+        }
+    }
+}
+
 static int make_metrics(struct model *model, const struct doc *list, struct err *err)
 {
     bool is_list = list && list->type == DOC_LIST;
@@ -121,6 +139,7 @@ static int make_metrics(struct model *model, const struct doc *list, struct err 
         }
         model->n_metrics++;
     }
+    list_values(model);
     model->label_floats =
         arena_array(model->arena, setup.rows * model->label_cols + 1, sizeof(float));
     return 0;
@@ -261,18 +280,19 @@ void model_destroy(struct model *model)
 
 int model_n_metrics(const struct model *model)
 {
-    return model->loss ? model->n_metrics + 1 : 0;
+    return model->loss ? model->n_values + 1 : 0;
 }
 
 const char *model_metric_name(const struct model *model, int index)
 {
-    return index == 0 ? "loss" : metric_name(model->metrics[index - 1]);
+    return index == 0 ? "loss" : model->values[index - 1].name;
 }
 
 double model_metric_value(const struct model *model, int index)
 {
     if (index > 0) {
-        return metric_value(model->metrics[index - 1]);
+        const struct model_value *value = &model->values[index - 1];
+        return metric_value(model->metrics[value->metric], value->at);
     }
     return model->loss_weight > 0.0 ? model->loss_sum / model->loss_weight : 0.0;
 }

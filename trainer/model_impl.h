@@ -53,6 +53,12 @@ struct model_piece {
     void **to;
 };
 
+struct model_value {
+    const char *name; /* the metric's; "precision[1]" where it has several */
+    int metric;
+    size_t at;
+};
+
 struct model {
     struct arena *arena;
     const struct kernel_backend *backend;
@@ -75,6 +81,8 @@ struct model {
     struct optimizer *optimizer;
     int n_metrics;
     struct metric **metrics;
+    int n_values; /* of all metrics, one after the other */
+    struct model_value *values;
     enum dtype label_dtype;
     size_t label_cols; /* numbers a row */
     size_t out_rows;   /* rows a sample */

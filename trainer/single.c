@@ -356,7 +356,17 @@ struct single_metric {
     struct metric *metric;
     struct widths widths;
     float *labels;
+    double *values;
 };
+
+static struct shape as_column(const struct shape *y_pred)
+{
+    struct shape shape = *y_pred;
+    if (shape.rank == 1) {
+        shape.d[shape.rank++] = 1;
+    }
+    return shape;
+}
 
 int single_metric_create(const char *class_name, const struct doc *config,
                          const struct shape *y_true, const struct shape *y_pred,
@@ -364,7 +374,8 @@ int single_metric_create(const char *class_name, const struct doc *config,
                          struct err *err)
 {
     struct single_metric *single = ARENA_NEW(arena, struct single_metric);
-    int r = find_widths(y_true, y_pred, &single->widths, err);
+    struct shape column = as_column(y_pred);
+    int r = find_widths(y_true, &column, &single->widths, err);
     if (r < 0) {
         return r;
     }
@@ -382,16 +393,21 @@ int single_metric_create(const char *class_name, const struct doc *config,
     single->labels =
         arena_array(arena, single->widths.rows * single->widths.label_cols, sizeof(float));
     *ret = single;
-    return metric_create(is_class ? named(class_name, config, arena) : text, &setup, arena,
-                         &single->metric, err);
+    r = metric_create(is_class ? named(class_name, config, arena) : text, &setup, arena,
+                      &single->metric, err);
+    if (r == 0) {
+        single->values = arena_array(arena, metric_n_values(single->metric), sizeof(double));
+    }
+    return r;
 }
 
 int single_metric_update(struct single_metric *single, const struct tensor *y_true,
                          const struct tensor *y_pred, const struct tensor *sample_weight,
-                         double *ret_value, struct err *err)
+                         const double **ret_values, size_t *ret_n, struct err *err)
 {
     struct widths widths = {0};
-    int r = find_widths(&y_true->shape, &y_pred->shape, &widths, err);
+    struct shape column = as_column(&y_pred->shape);
+    int r = find_widths(&y_true->shape, &column, &widths, err);
     r = r < 0 ? r : check_weight(sample_weight, widths.rows, err);
     if (r < 0) {
         return r;
@@ -408,6 +424,10 @@ int single_metric_update(struct single_metric *single, const struct tensor *y_tr
                                  .y_true = single->labels,
                                  .sample_weight = sample_weight ? sample_weight->data : NULL};
     metric_update(single->metric, &batch);
-    *ret_value = metric_value(single->metric);
+    for (size_t i = 0; i < metric_n_values(single->metric); i++) {
+        single->values[i] = metric_value(single->metric, i);
+    }
+    *ret_values = single->values;
+    *ret_n = metric_n_values(single->metric);
     return 0;
 }

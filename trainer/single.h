@@ -59,9 +59,9 @@ int single_metric_create(const char *class_name, const struct doc *config,
                          const struct shape *y_true, const struct shape *y_pred,
                          const char *backend, struct arena *arena, struct single_metric **ret,
                          struct err *err);
-/* Adds a batch and gives the result so far. */
+/* Adds a batch and gives the results so far. Predictions with one axis are a column. */
 int single_metric_update(struct single_metric *single, const struct tensor *y_true,
                          const struct tensor *y_pred, const struct tensor *sample_weight,
-                         double *ret_value, struct err *err);
+                         const double **ret_values, size_t *ret_n, struct err *err);
 
 #endif

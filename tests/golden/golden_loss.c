@@ -147,7 +147,8 @@ static enum golden_verdict run_metric(struct golden_case *c)
         const struct tensor *t = read_tensor(c, doc_get(batch, "y_true"), false, &y_true);
         const struct tensor *p = read_tensor(c, doc_get(batch, "y_pred"), true, &y_pred);
         const struct tensor *w = read_tensor(c, doc_get(batch, "sample_weight"), true, &weight);
-        double value = 0.0;
+        const double *values;
+        size_t n = 0;
         if (!t || !p) {
             return golden_skip(c, "no arrays");
         }
@@ -155,11 +156,14 @@ static enum golden_verdict run_metric(struct golden_case *c)
                                            &p->shape, c->backend, c->arena, &metric, &err) < 0) {
             return golden_refused(c, &err);
         }
-        if (single_metric_update(metric, t, p, w, &value, &err) < 0) {
+        if (single_metric_update(metric, t, p, w, &values, &n, &err) < 0) {
             return golden_refused(c, &err);
         }
-        float result = (float)value;
-        struct tensor got = {.dtype = DTYPE_F32, .data = &result};
+        struct tensor got = {.dtype = DTYPE_F32, .data = arena_array(c->arena, n, sizeof(float))};
+        for (size_t k = 0; k < n; k++) {
+            ((float *)got.data)[k] = (float)values[k];
+        }
+        got.shape = n == 1 ? (struct shape){0} : (struct shape){.rank = 1, .d = {(int64_t)n}};
         const struct doc *want = doc_at(expected, i);
         if (!want || !golden_compare(c, "result", &got, want, c->rtol, c->atol)) {
             return want ? GOLDEN_FAILED : golden_fail(c, "no expected result %zu", i);

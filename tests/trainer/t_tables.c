@@ -219,6 +219,20 @@ static const struct {
      {1, 1},
      0.5},
     {"\"mse\"", 2, 2, {1, 2, 3, 4}, {1, 2, 3, 2}, 1.0},
+    {"{\"Precision\": {}}", 2, 2, {0.2F, 0.8F, 0.7F, 0.3F}, {1, 1, 0, 1}, 0.5},
+    {"{\"Recall\": {\"top_k\": 1}}", 2, 2, {0.2F, 0.8F, 0.7F, 0.3F}, {1, 1, 0, 1}, 1.0 / 3.0},
+    {"{\"AUC\": {}}", 1, 1, {0.2F, 0.8F}, {0, 1}, 1.0},
+    {"{\"F1Score\": {\"average\": \"micro\"}}", 2, 2, {1, 0, 0, 1}, {1, 0, 1, 0}, 0.49999995},
+    {"{\"MeanIoU\": {\"num_classes\": 2}}", 1, 1, {0, 1}, {0, 0}, 0.25},
+    {"{\"RootMeanSquaredError\": {}}", 2, 2, {1, 2, 3, 4}, {1, 2, 3, 2}, 1.0},
+    {"{\"ConcordanceCorrelation\": {}}", 2, 2, {1, 2, 3, 5}, {1, 2, 3, 5}, 1.0},
+    {"{\"OneHotIoU\": {\"num_classes\": 2, \"target_class_ids\": [0]}}",
+     2,
+     2,
+     {1, 0, 1, 0},
+     {1, 0, 0, 1},
+     0.5},
+    {"{\"R2Score\": {}}", 1, 1, {1, 3}, {1, 2}, -1.0},
 };
 
 START_TEST(metrics_count)
@@ -234,9 +248,9 @@ START_TEST(metrics_count)
                                  .y_true = metrics[_i].label};
     metric_update(metric, &batch);
     metric_update(metric, &batch);
-    ck_assert_double_eq_tol(metric_value(metric), metrics[_i].want, 1e-6);
+    ck_assert_double_eq_tol(metric_value(metric, 0), metrics[_i].want, 1e-6);
     metric_reset(metric);
-    ck_assert_double_eq(metric_value(metric), 0.0);
+    ck_assert_double_eq(metric_value(metric, 0), 0.0);
 }
 END_TEST
 

@@ -22,7 +22,9 @@ struct metric {
     struct loss *loss;
     const struct doc *given; /* the document, for Keras's config */
     const char *name;
-    double state[2]; /* weighted sum, sum of weights */
+    struct metric_sizes sizes;
+    double *state;  /* of a mean: weighted sum, sum of weights */
+    double *values; /* room for the results */
 };
 
 const struct metric_desc *metric_at(size_t n)
@@ -102,6 +104,9 @@ static int make_metric(struct metric *metric, const struct metric_desc *desc, co
     int r =
         opt_read(desc->options, options, class_name_known(desc->options, map, arena), arena, err);
     r = r < 0 ? r : check_labels(desc, setup, err);
+    if (r == 0 && desc->prepare) {
+        r = desc->prepare(options, setup, arena, &metric->sizes, err);
+    }
     if (r < 0) {
         err_prefix(err, "%s", desc->name);
         return r;
@@ -126,12 +131,15 @@ int metric_create(const struct doc *doc, const struct metric_setup *setup, struc
     struct metric *metric = ARENA_NEW(arena, struct metric);
     size_t n_metrics = sizeof(table) / sizeof(table[0]);
     metric->given = doc;
+    metric->sizes = (struct metric_sizes){.state = 2, .values = 1};
     r = (size_t)r < n_metrics
             ? make_metric(metric, table[r], map, setup, arena, err)
             : make_loss(metric, loss_at((size_t)r - n_metrics), map, setup, arena, err);
     if (short_name) {
         metric->name = arena_strdup(arena, doc->str);
     }
+    metric->state = arena_array(arena, metric->sizes.state, sizeof(double));
+    metric->values = arena_array(arena, metric->sizes.values, sizeof(double));
     *ret = metric;
     return r;
 }
@@ -143,7 +151,7 @@ const char *metric_name(const struct metric *metric)
 
 void metric_reset(struct metric *metric)
 {
-    memset(metric->state, 0, sizeof(metric->state));
+    memset(metric->state, 0, metric->sizes.state * sizeof(double));
 }
 
 static bool run_loss(struct metric *metric, const struct metric_batch *batch)
@@ -160,6 +168,10 @@ void metric_update(struct metric *metric, const struct metric_batch *batch)
     if (metric->loss && !run_loss(metric, batch)) {
         return;
     }
+    if (metric->desc && metric->desc->update) {
+        metric->desc->update(metric->options, batch, metric->state);
+        return;
+    }
     for (size_t r = 0; r < batch->rows; r++) {
         double weight = batch->sample_weight ? (double)batch->sample_weight[r] : 1.0;
         double value = metric->loss ? (double)loss_values(metric->loss)[r]
@@ -169,14 +181,24 @@ void metric_update(struct metric *metric, const struct metric_batch *batch)
     }
 }
 
-double metric_value(const struct metric *metric)
+size_t metric_n_values(const struct metric *metric)
 {
-    return metric->state[1] != 0.0 ? metric->state[0] / metric->state[1] : 0.0;
+    return metric->sizes.values;
+}
+
+double metric_value(const struct metric *metric, size_t at)
+{
+    if (metric->desc && metric->desc->values) {
+        metric->desc->values(metric->options, metric->state, metric->values);
+        return metric->values[at];
+    }
+    double mean = metric->state[1] != 0.0 ? metric->state[0] / metric->state[1] : 0.0;
+    return metric->desc && metric->desc->finish ? metric->desc->finish(mean) : mean;
 }
 
 double *metric_state(struct metric *metric, size_t *ret_n)
 {
-    *ret_n = sizeof(metric->state) / sizeof(metric->state[0]);
+    *ret_n = metric->sizes.state;
     return metric->state;
 }
 
@@ -194,6 +216,19 @@ void metric_config(const struct metric *metric, struct doc *doc, struct arena *a
     }
     struct doc *config = class_name_put(doc, arena, "keras.metrics", metric->desc->name);
     class_name_write(metric->desc->options, metric->options, config, arena);
+}
+
+struct metric_moments metric_moments(const float *values, size_t n)
+{
+    struct metric_moments moments = {0};
+    for (size_t i = 0; i < n; i++) {
+        moments.mean += (double)values[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)values[i] - moments.mean;
+        moments.variance += d * d / (double)n;
+    }
+    return moments;
 }
 
 size_t metric_argmax(const float *row, size_t cols)

@@ -41,7 +41,9 @@ struct metric_batch {
 };
 void metric_reset(struct metric *metric);
 void metric_update(struct metric *metric, const struct metric_batch *batch);
-double metric_value(const struct metric *metric);
+/* Most have one value; some one for each threshold or class. */
+size_t metric_n_values(const struct metric *metric);
+double metric_value(const struct metric *metric, size_t at);
 /* The accumulators, to be saved and put back; *ret_n of them. */
 double *metric_state(struct metric *metric, size_t *ret_n);
 /* {module, class_name, config}, or the text that was given. */
@@ -67,6 +69,10 @@ enum metric_labels {
     METRIC_SINGLE
 }; /* as wide as predictions; one a row */
 
+struct metric_sizes {
+    size_t state, values; /* doubles that are kept; results */
+};
+
 struct metric_desc {
     const char *name; /* Keras's class */
     const char *aliases;
@@ -74,12 +80,23 @@ struct metric_desc {
     const struct opt *options;
     size_t size; /* of the options' struct, which begins with METRIC_FIELDS */
     enum metric_labels labels;
-    /* The value of a row; the metric is their weighted mean. */
+    /* The value of a row; the metric is their weighted mean, or finish of it. */
     double (*row)(const void *options, const struct metric_batch *batch, size_t r);
+    double (*finish)(double mean); /* or NULL */
+    /* Those that are no mean: prepare completes the options and says sizes. ERR_*, the path below
+     * the options. */
+    int (*prepare)(void *options, const struct metric_setup *setup, struct arena *arena,
+                   struct metric_sizes *sizes, struct err *err);
+    void (*update)(const void *options, const struct metric_batch *batch, double *state);
+    void (*values)(const void *options, const double *state, double *ret);
 };
 
 /* The n-th metric, or NULL. */
 const struct metric_desc *metric_at(size_t n);
+struct metric_moments {
+    double mean, variance;
+};
+struct metric_moments metric_moments(const float *values, size_t n);
 /* The first of the greatest, as Keras's argmax. */
 size_t metric_argmax(const float *row, size_t cols);
 

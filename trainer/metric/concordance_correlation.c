@@ -1,0 +1,38 @@
+#include <math.h>
+
+#include "trainer/metric/metric.h"
+
+struct concordance_correlation {
+    METRIC_FIELDS
+    int64_t axis;
+};
+
+static const struct opt options[] = {
+    METRIC_ROWS(concordance_correlation, "concordance_correlation"),
+    OPT_I64_ROW(concordance_correlation, axis, -1, -1, -1, "The axis of the values: the last."),
+    OPT_END_ROW,
+};
+
+static double row(const void *opaque, const struct metric_batch *batch, size_t r)
+{
+    (void)opaque;
+    const float *truth = batch->y_true + r * batch->cols, *guess = batch->y_pred + r * batch->cols;
+    struct metric_moments t = metric_moments(truth, batch->cols),
+                          p = metric_moments(guess, batch->cols);
+    double covariance = 0.0;
+    for (size_t i = 0; i < batch->cols; i++) {
+        covariance +=
+            ((double)truth[i] - t.mean) * ((double)guess[i] - p.mean) / (double)batch->cols;
+    }
+    double d = t.mean - p.mean;
+    return 2.0 * covariance / (t.variance + p.variance + d * d + 1e-7);
+}
+
+const struct metric_desc metric_concordance_correlation = {
+    .name = "ConcordanceCorrelation",
+    .summary = "How far predictions lie from the line of equality (Lin 1989).",
+    .options = options,
+    .size = sizeof(struct concordance_correlation),
+    .labels = METRIC_EQUAL,
+    .row = row,
+};

@@ -1,0 +1,28 @@
+#include "trainer/metric/metric_confusion.h"
+
+static const struct opt options[] = {
+    METRIC_THRESHOLD_ROWS("recall"),
+    METRIC_TOP_ROWS(),
+    OPT_END_ROW,
+};
+
+static double value(const struct metric_counts *counts)
+{
+    return metric_recall_of(counts);
+}
+
+static void values(const void *opaque, const double *state, double *ret)
+{
+    metric_threshold_values(opaque, state, value, ret);
+}
+
+const struct metric_desc metric_recall = {
+    .name = "Recall",
+    .summary = "The share of positive labels that are predicted.",
+    .options = options,
+    .size = sizeof(struct metric_threshold),
+    .labels = METRIC_EQUAL,
+    .prepare = metric_threshold_prepare,
+    .update = metric_threshold_update,
+    .values = values,
+};

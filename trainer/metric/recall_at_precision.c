@@ -1,0 +1,22 @@
+#include "trainer/metric/metric_confusion.h"
+
+static const struct opt options[] = {
+    METRIC_AT_ROWS("recall_at_precision", "precision"),
+    OPT_END_ROW,
+};
+
+static void values(const void *opaque, const double *state, double *ret)
+{
+    ret[0] = metric_at_best(opaque, state, metric_precision_of, metric_recall_of);
+}
+
+const struct metric_desc metric_recall_at_precision = {
+    .name = "RecallAtPrecision",
+    .summary = "The best recall where the precision holds.",
+    .options = options,
+    .size = sizeof(struct metric_at),
+    .labels = METRIC_EQUAL,
+    .prepare = metric_at_prepare,
+    .update = metric_at_update,
+    .values = values,
+};

@@ -1,0 +1,34 @@
+#include "trainer/metric/metric_confusion.h"
+
+static const struct opt options[] = {
+    METRIC_THRESHOLD_ROWS("true_positives"),
+    OPT_END_ROW,
+};
+
+static double value(const struct metric_counts *counts)
+{
+    return counts->tp;
+}
+
+static int prepare(void *opaque, const struct metric_setup *setup, struct arena *arena,
+                   struct metric_sizes *sizes, struct err *err)
+{
+    ((struct metric_threshold *)opaque)->class_id = -1;
+    return metric_threshold_prepare(opaque, setup, arena, sizes, err);
+}
+
+static void values(const void *opaque, const double *state, double *ret)
+{
+    metric_threshold_values(opaque, state, value, ret);
+}
+
+const struct metric_desc metric_true_positives = {
+    .name = "TruePositives",
+    .summary = "How many predictions are rightly positive.",
+    .options = options,
+    .size = sizeof(struct metric_threshold),
+    .labels = METRIC_EQUAL,
+    .prepare = prepare,
+    .update = metric_threshold_update,
+    .values = values,
+};
