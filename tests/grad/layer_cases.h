@@ -161,6 +161,28 @@ static const struct layer_case {
     {"UpSampling2D", "{\"size\": 2, \"interpolation\": \"bicubic\"}", {4, {2, 3, 1, 2}}, 0, 0},
     {"UpSampling2D", "{\"size\": 2, \"interpolation\": \"lanczos5\"}", {4, {2, 5, 4, 2}}, 0, 0},
     {"Embedding", "{\"input_dim\": 5, \"output_dim\": 3}", {3, {2, 4, 3}}, 0, 0},
+    {"Conv3D",
+     "{\"filters\": 3, \"kernel_size\": [2, 3, 2], \"strides\": 2, \"padding\": \"same\", "
+     "\"activation\": \"tanh\"}",
+     {5, {2, 3, 4, 3, 2}},
+     0,
+     0},
+    {"Conv3D",
+     "{\"filters\": 4, \"kernel_size\": 2, \"dilation_rate\": [2, 1, 1], \"groups\": 2, "
+     "\"use_bias\": false}",
+     {5, {2, 4, 3, 3, 4}},
+     0,
+     0},
+    {"MaxPooling3D",
+     "{\"pool_size\": 2, \"strides\": [1, 2, 1], \"padding\": \"same\"}",
+     {5, {2, 3, 3, 2, 2}},
+     0,
+     0},
+    {"AveragePooling3D",
+     "{\"pool_size\": [2, 2, 3], \"strides\": 1, \"padding\": \"same\"}",
+     {5, {2, 3, 2, 4, 2}},
+     0,
+     0},
 };
 enum { N_LAYER_CASES = sizeof(layer_cases) / sizeof(layer_cases[0]), LAYER_CASE_INPUTS = 3 };
 

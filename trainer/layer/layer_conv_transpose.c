@@ -73,22 +73,12 @@ static int fill_desc(const struct layer *layer, struct kernel_conv_desc *desc, s
     return r < 0 ? r : kernel_conv_check(desc, err);
 }
 
-/* What the kernel would fuse is computed behind the layer: it ends in a gradient. */
-static void unfuse(struct layer *layer)
-{
-    if (layer->act.kind != KERNEL_ACT_LINEAR) {
-        layer->tail = (struct layer_act){.act = layer->act};
-        layer->act = (struct kernel_act){0};
-        layer->needs_y = false;
-    }
-}
-
 int layer_conv_transpose_infer(struct layer *layer, struct arena *arena, struct err *err)
 {
     const struct layer_conv_transpose *o = layer->options;
     struct kernel_conv_desc desc;
     int r = layer_weights_read(layer, &o->weights, "kernel", err);
-    unfuse(layer);
+    layer_weights_unfuse(layer);
     r = r < 0 ? r : layer_conv_check(layer, &o->window, err);
     r = r < 0 ? r : fill_desc(layer, &desc, err);
     if (r < 0) {

@@ -16,6 +16,15 @@ int layer_weights_read(struct layer *layer, const struct layer_weights *weights,
     return r < 0 ? r : layer_take_activation(layer, weights->activation, err);
 }
 
+void layer_weights_unfuse(struct layer *layer)
+{
+    if (layer->act.kind != KERNEL_ACT_LINEAR) {
+        layer->tail = (struct layer_act){.act = layer->act};
+        layer->act = (struct kernel_act){0};
+        layer->needs_y = false;
+    }
+}
+
 int layer_weights_add(struct layer *layer, const struct layer_weights *weights,
                       const struct shape *kernel, const char *option, struct arena *arena,
                       struct err *err)

@@ -36,6 +36,8 @@ struct layer_weights {
 /* Refuses regularizers and constraints, reads the activation. */
 int layer_weights_read(struct layer *layer, const struct layer_weights *weights, const char *kernel,
                        struct err *err);
+/* For layers that end in something else than the kernel: the activation is computed behind them. */
+void layer_weights_unfuse(struct layer *layer);
 /* Adds kernel and bias; the output is known by now: a bias for each of its channels. `option`: that
  * says the kernel's first values, if not kernel_initializer. */
 int layer_weights_add(struct layer *layer, const struct layer_weights *weights,
