@@ -25,13 +25,14 @@ struct cli_options {
     const char *socket;
     double timeout;
     const char *key, *kind, *dataset, *split;
-    bool detach, follow, progress;
+    bool detach, follow, progress, in_place, shards;
     int64_t after, seed, epochs;
     struct opt_ints rows;
     int stream; /* 0 train, 1 validation */
     int64_t epoch, step, samples, steps, workers;
     int64_t n, days;
-    const char *output;
+    const char *output, *into;
+    int64_t shard_bytes;
     const char *trainer;
     struct opt_strs set;
     const char *shell;

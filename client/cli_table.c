@@ -66,6 +66,21 @@ static const struct opt gc_options[] = {
 };
 static const struct opt put_options[] = {
     OPT_STR_ROW(cli_options, kind, "auto", "What the files are: auto, idx, images."),
+    OPT_BOOL_ROW(cli_options, in_place, false,
+                 "Registers a folder of the daemon's machine without copying it; the daemon's "
+                 "setting in_place_roots says where that may be."),
+    OPT_END_ROW,
+};
+static const struct opt get_options[] = {
+    OPT_BOOL_ROW(cli_options, shards, false, "The tar shards of a packed data set, not its files."),
+    OPT_END_ROW,
+};
+static const struct opt pack_options[] = {
+    OPT_STR_ROW(cli_options, into, NULL,
+                "Name of the data set that is made; without it the next version of the same.",
+                .flags = OPT_NULLABLE),
+    OPT_I64_ROW(cli_options, shard_bytes, 268435456, 65536, OPT_I64_MAX,
+                "Size from which on the next shard begins.", .unit = "bytes"),
     OPT_END_ROW,
 };
 static const struct opt feed_options_rows[] = {
@@ -163,11 +178,17 @@ const struct cli_command cli_table[] = {
      "given again.",
      feed_command},
     {"dataset put", "NAME PATH", 2, 2, put_options, "Uploads a folder or file as a data set.",
-     "Broken off, it goes on where it was when the same command is given again; files that the "
+     "With --in-place the files stay where they are and are read there: leave them as they are, "
+     "because a file\nthat was changed since is a bad sample. Broken off, it goes on where it was when the same command is given again; files that the "
      "daemon has are not sent. Other files under a name that is there become its next version, "
      "NAME@2; NAME alone is the newest.",
      dataset_put},
-    {"dataset get", "NAME DIR", 2, 2, no_options, "Downloads a data set into a folder.",
+    {"dataset pack", "NAME", 1, 1, pack_options,
+     "Packs the files of a data set into tar shards, as WebDataset has them.",
+     "A job reads the same samples in the same order from them; `dataset get --shards` hands them "
+     "out.\nPictures in folders get their class's number beside them (.cls).",
+     dataset_pack},
+    {"dataset get", "NAME DIR", 2, 2, get_options, "Downloads a data set into a folder.",
      "Every byte is compared with its content id. Broken off, it goes on where it was when the "
      "same "
      "command is given again. NAME@1 is an older version.",

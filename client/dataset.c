@@ -57,6 +57,9 @@ static void print_dataset(const struct cli *cli, const struct doc *dataset, stru
     if (doc_str(dataset, "created", NULL) != NULL) {
         buf_printf(out, "  %-10s %s\n", "created", doc_str(dataset, "created", ""));
     }
+    if (doc_str(dataset, "place", NULL) != NULL) {
+        buf_printf(out, "  %-10s %s (not copied)\n", "in place", doc_str(dataset, "place", ""));
+    }
     buf_printf(out, "  %-10s ", "files of");
     print_splits(doc_get(dataset, "splits"), out);
     buf_puts(out, "\n");
@@ -86,6 +89,7 @@ int dataset_put(struct cli *cli, struct err *err)
     const struct millrace_put put = {.name = cli->words[0],
                                      .kind = cli->options.kind,
                                      .path = cli->words[1],
+                                     .in_place = cli->options.in_place,
                                      .progress = on_put,
                                      .context = &show};
     const struct doc *dataset = NULL;
@@ -104,6 +108,22 @@ int dataset_put(struct cli *cli, struct err *err)
         (void)snprintf(err->text + n, sizeof(err->text) - n,
                        "; when there is space the same command again goes on where this one ended");
     }
+    return rc < 0 ? rc : print_one(cli, dataset);
+}
+
+int dataset_pack(struct cli *cli, struct err *err)
+{
+    struct put_show show = {.cli = cli};
+    const struct millrace_pack pack = {.name = cli->words[0],
+                                       .into = cli->options.into,
+                                       .shard_bytes = cli->options.shard_bytes,
+                                       .progress = on_put,
+                                       .context = &show};
+    const struct doc *dataset = NULL;
+    line_init(&show.line, &cli->term);
+    int rc = cli_connect(cli, err);
+    rc = rc < 0 ? rc : millrace_pack(cli->connection, &pack, &cli->arena, &dataset, err);
+    line_clear(&show.line);
     return rc < 0 ? rc : print_one(cli, dataset);
 }
 
@@ -165,6 +185,7 @@ int dataset_verify(struct cli *cli, struct err *err)
         return rc;
     }
     const struct doc *damaged = doc_get(answer, "damaged");
+    const struct doc *reasons = doc_get(answer, "reasons");
     size_t n = damaged != NULL && damaged->type == DOC_LIST ? damaged->n : 0;
     if (cli->options.json) {
         cli_print_json(answer);
@@ -175,7 +196,11 @@ int dataset_verify(struct cli *cli, struct err *err)
         show_bytes(doc_int(answer, "bytes", 0), bytes);
         printf("%s: %s files, %s read, %zu damaged\n", cli->words[0], files, bytes, n);
         for (size_t i = 0; i < n; i++) {
-            printf("  %s\n", doc_at(damaged, i)->type == DOC_STR ? doc_at(damaged, i)->str : "?");
+            const struct doc *why = reasons != NULL ? doc_at(reasons, i) : NULL;
+            const char *reason = why != NULL && why->type == DOC_STR ? why->str : "damaged";
+            const char *path = doc_at(damaged, i)->type == DOC_STR ? doc_at(damaged, i)->str : "?";
+            printf("  %s%s%s\n", reason[0] == '\'' ? "" : path, reason[0] == '\'' ? "" : ": ",
+                   reason);
         }
     }
     if (n > 0 && err != NULL) {

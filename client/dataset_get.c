@@ -27,13 +27,16 @@ static void on_get(void *context, const struct millrace_put_progress *progress)
 int dataset_get(struct cli *cli, struct err *err)
 {
     struct get_show show = {.cli = cli};
-    const struct millrace_get get = {
-        .name = cli->words[0], .path = cli->words[1], .progress = on_get, .context = &show};
+    const struct millrace_get get = {.name = cli->words[0],
+                                     .path = cli->words[1],
+                                     .shards = cli->options.shards,
+                                     .progress = on_get,
+                                     .context = &show};
     const struct doc *dataset = NULL;
-    int64_t kept = 0;
+    struct millrace_got d = {0};
     line_init(&show.line, &cli->term);
     int rc = cli_connect(cli, err);
-    rc = rc < 0 ? rc : millrace_get(cli->connection, &get, &cli->arena, &dataset, &kept, err);
+    rc = rc < 0 ? rc : millrace_get(cli->connection, &get, &cli->arena, &dataset, &d, err);
     line_clear(&show.line);
     if (rc == ERR_INTERRUPTED) {
         return err_set(err, rc, "interrupted; the same command again goes on where this one ended");
@@ -43,17 +46,18 @@ int dataset_get(struct cli *cli, struct err *err)
     }
     struct doc *answer = doc_new(&cli->arena);
     doc_copy(answer, &cli->arena, dataset);
-    doc_put_int(answer, &cli->arena, "kept", kept);
+    doc_put_int(answer, &cli->arena, "kept", d.n_kept);
     if (cli->options.json) {
         cli_print_json(answer);
         return 0;
     }
     char files[SHOW_TEXT], bytes[SHOW_TEXT], were[SHOW_TEXT];
-    show_count(doc_int(dataset, "files", 0), files);
-    show_bytes(doc_int(dataset, "bytes", 0), bytes);
-    show_count(kept, were);
-    printf("%s@%lld: %s files, %s in %s (%s were there)\n", doc_str(dataset, "name", "?"),
-           (long long)doc_int(dataset, "version", 1), files, bytes, cli->words[1], were);
+    show_count(d.n_files, files);
+    show_bytes(d.bytes, bytes);
+    show_count(d.n_kept, were);
+    printf("%s@%lld: %s %s, %s in %s (%s were there)\n", doc_str(dataset, "name", "?"),
+           (long long)doc_int(dataset, "version", 1), files,
+           cli->options.shards ? "shards" : "files", bytes, cli->words[1], were);
     return 0;
 }
 
@@ -87,11 +91,11 @@ static void put_entries(struct cli *cli, const struct doc *dataset, const struct
 int dataset_get_head(struct cli *cli, struct err *err)
 {
     const struct doc *dataset = NULL;
-    const struct doc *files = NULL;
+    const struct doc *manifest = NULL;
     int rc = cli_connect(cli, err);
     rc = rc < 0 ? rc
-                : millrace_manifest(cli->connection, cli->words[0], &cli->arena, &dataset, &files,
-                                    err);
+                : millrace_manifest(cli->connection, cli->words[0], &cli->arena, &dataset,
+                                    &manifest, err);
     if (rc < 0) {
         return rc;
     }
@@ -99,7 +103,7 @@ int dataset_get_head(struct cli *cli, struct err *err)
     doc_copy(answer, &cli->arena, dataset);
     struct doc *list = doc_put(answer, &cli->arena, "entries");
     doc_set_list(list);
-    put_entries(cli, dataset, files, list);
+    put_entries(cli, dataset, doc_get(manifest, "files"), list);
     if (cli->options.json) {
         cli_print_json(answer);
         return 0;

@@ -101,10 +101,20 @@ struct millrace_put {
     const char *name;          /* of the data set */
     const char *kind;          /* "auto", "idx", "images" */
     const char *path;          /* a folder or a file */
+    bool in_place;             /* the daemon reads the folder where it lies, nothing is copied */
     millrace_put_fn *progress; /* or NULL */
     void *context;
     int patience_ms; /* how long a lost daemon is waited for; 0 = 30,000 */
 };
+/* Packs a stored data set into tar shards; into: NULL = its next version. ret: as millrace_put. */
+struct millrace_pack {
+    const char *name, *into;
+    int64_t shard_bytes;
+    millrace_put_fn *progress; /* or NULL */
+    void *context;
+};
+int millrace_pack(struct millrace *m, const struct millrace_pack *pack, struct arena *arena,
+                  const struct doc **ret, struct err *err);
 /* Uploads, going on where an earlier try ended; ret: the data set as in dataset.show. */
 int millrace_put(struct millrace *m, const struct millrace_put *put, struct arena *arena,
                  const struct doc **ret, struct err *err);
@@ -112,16 +122,20 @@ int millrace_put(struct millrace *m, const struct millrace_put *put, struct aren
 struct millrace_get {
     const char *name;          /* of the data set, also as name@version */
     const char *path;          /* the folder that the files go to; made if it is not there */
+    bool shards;               /* the shards of a packed data set, not its files */
     millrace_put_fn *progress; /* or NULL; kept_bytes: were in the folder already */
     void *context;
 };
 /* Downloads, every byte compared with its id; what is in the folder already is not asked for again.
  * ret: the data set as in dataset.list. A file appears under its name when it is whole. */
+struct millrace_got {
+    int64_t n_files, bytes, n_kept; /* kept: were in the folder already */
+};
 int millrace_get(struct millrace *m, const struct millrace_get *get, struct arena *arena,
-                 const struct doc **ret, int64_t *ret_kept_files, struct err *err);
-/* The data set as in dataset.list, and its files: [{path, bytes, id}]. */
+                 const struct doc **ret, struct millrace_got *ret_got, struct err *err);
+/* The data set as in dataset.list, and its manifest: {files: [{path, bytes, id}], kind, ...}. */
 int millrace_manifest(struct millrace *m, const char *name, struct arena *arena,
-                      const struct doc **ret, const struct doc **ret_files, struct err *err);
+                      const struct doc **ret, const struct doc **ret_manifest, struct err *err);
 
 /* ---- feeding (docs/feed.md) ---------------------------------------------------------------------
  */

@@ -16,7 +16,14 @@ struct download {
     struct millrace *m;
     const struct millrace_get *get;
     struct millrace_put_progress progress;
-    struct arena arena; /* of one request */
+    struct arena arena;       /* of one request */
+    const char *name;         /* with the version that is got */
+    const struct doc *shards; /* that the files lie in, or NULL */
+    struct {                  /* the last piece of a shard */
+        char id[HASH_ID_TEXT];
+        int64_t begin;
+        struct buf data;
+    } window;
     int64_t kept_files;
 };
 
@@ -42,7 +49,7 @@ static int read_text(struct millrace *m, const char *name, struct arena *arena, 
 }
 
 int millrace_manifest(struct millrace *m, const char *name, struct arena *arena,
-                      const struct doc **ret, const struct doc **ret_files, struct err *err)
+                      const struct doc **ret, const struct doc **ret_manifest, struct err *err)
 {
     struct buf text = {0};
     struct doc *manifest = NULL;
@@ -55,11 +62,12 @@ int millrace_manifest(struct millrace *m, const char *name, struct arena *arena,
         buf_clear(&text);
         doc_write_canonical(manifest, &text);
         hash_bytes(text.data, text.size, id);
-        *ret_files = doc_get(manifest, "files");
+        *ret_manifest = manifest;
     }
     buf_fini(&text);
-    if (rc >= 0 && (strcmp(id, doc_str(*ret, "id", "")) != 0 || *ret_files == NULL ||
-                    (*ret_files)->type != DOC_LIST)) {
+    const struct doc *files = rc >= 0 ? doc_get(manifest, "files") : NULL;
+    if (rc >= 0 &&
+        (strcmp(id, doc_str(*ret, "id", "")) != 0 || files == NULL || files->type != DOC_LIST)) {
         rc = err_set(err, ERR_CORRUPT, "the manifest of '%s' is damaged", name);
     }
     return rc;
@@ -164,7 +172,8 @@ static int write_file(const char *path, const void *data, size_t size, int64_t o
 static int ask(struct download *d, const char *const *ids, size_t n, int64_t offset,
                const struct doc **ret_sizes, struct sock_frame *ret, struct err *err)
 {
-    const struct msg_dataset_read body = {.ids = {.v = ids, .n = n}, .offset = offset};
+    const struct msg_dataset_read body = {
+        .name = d->name, .ids = {.v = ids, .n = n}, .offset = offset};
     const struct doc *answer = NULL;
     int rc = ERR_GONE;
     for (int i = 0; i < 3 && rc == ERR_GONE; i++) {
@@ -184,10 +193,21 @@ static int ask(struct download *d, const char *const *ids, size_t n, int64_t off
     return rc;
 }
 
+/* The blob that has a file's bytes, and from where on: itself, or the shard it lies in. */
+static const char *where(const struct download *d, const struct doc *file, int64_t *ret_offset)
+{
+    const int64_t shard = doc_int(file, "shard", -1);
+    const bool has = d->shards != NULL && d->shards->type == DOC_LIST && shard >= 0 &&
+                     (size_t)shard < d->shards->n;
+    *ret_offset = has ? doc_int(file, "offset", 0) : 0;
+    return doc_str(has ? doc_at(d->shards, (size_t)shard) : file, "id", "");
+}
+
 static int get_large(struct download *d, const struct doc *file, struct err *err)
 {
     char path[PATH_BYTES], part[PATH_BYTES];
-    const char *id = doc_str(file, "id", "");
+    int64_t begin = 0;
+    const char *id = where(d, file, &begin);
     const int64_t bytes = doc_int(file, "bytes", 0);
     struct stat st;
     int rc = make_path(d, doc_str(file, "path", ""), path, err);
@@ -197,9 +217,12 @@ static int get_large(struct download *d, const struct doc *file, struct err *err
     while (rc >= 0 && offset < bytes) {
         const struct doc *sizes = NULL;
         struct sock_frame frame;
-        rc = ask(d, &id, 1, offset, &sizes, &frame, err);
-        if (rc >= 0 && (frame.size == 0 || (int64_t)frame.size > bytes - offset)) {
-            rc = err_set(err, ERR_SYNTAX, "the daemon sent another number of bytes");
+        rc = ask(d, &id, 1, begin + offset, &sizes, &frame, err);
+        if (rc >= 0 && frame.size == 0) {
+            rc = err_set(err, ERR_SYNTAX, "the daemon sent no bytes");
+        }
+        if ((int64_t)frame.size > bytes - offset) { /* what lies behind it in a shard */
+            frame.size = (size_t)(bytes - offset);
         }
         rc = rc < 0 ? rc : write_file(part, frame.data, frame.size, offset, err);
         offset += (int64_t)frame.size;
@@ -266,6 +289,32 @@ static int get_batch(struct download *d, const struct doc **batch, size_t *n, st
     return rc;
 }
 
+/* Small files of a shard lie one behind the other: what came with one has the next ones too. */
+static int get_part(struct download *d, const struct doc *file, struct err *err)
+{
+    const int64_t bytes = doc_int(file, "bytes", 0);
+    int64_t begin = 0;
+    const char *id = where(d, file, &begin);
+    if (strcmp(id, d->window.id) != 0 || begin < d->window.begin ||
+        begin + bytes > d->window.begin + (int64_t)d->window.data.size) {
+        const struct doc *sizes = NULL;
+        struct sock_frame frame;
+        int rc = ask(d, &id, 1, begin, &sizes, &frame, err);
+        if (rc < 0) {
+            return rc;
+        }
+        (void)snprintf(d->window.id, sizeof(d->window.id), "%s", id);
+        d->window.begin = begin;
+        buf_clear(&d->window.data);
+        buf_put(&d->window.data, frame.data, frame.size);
+        if ((int64_t)frame.size < bytes) {
+            return err_set_at(err, ERR_CORRUPT, doc_str(file, "path", ""),
+                              "the daemon has another number of bytes");
+        }
+    }
+    return take_small(d, file, d->window.data.data + (begin - d->window.begin), (size_t)bytes, err);
+}
+
 static int get_all(struct download *d, const struct doc *files, struct err *err)
 {
     const struct doc *batch[BATCH_FILES];
@@ -285,6 +334,8 @@ static int get_all(struct download *d, const struct doc *files, struct err *err)
             rc = tell(d, doc_str(file, "path", ""), bytes, err);
         } else if (bytes > BATCH_BYTES) {
             rc = get_large(d, file, err);
+        } else if (d->shards != NULL) {
+            rc = get_part(d, file, err);
         } else {
             batch[n++] = file;
             rc = n == BATCH_FILES ? get_batch(d, batch, &n, err) : 0;
@@ -304,25 +355,34 @@ static int sync_folder(const char *path, struct err *err)
 }
 
 int millrace_get(struct millrace *m, const struct millrace_get *get, struct arena *arena,
-                 const struct doc **ret, int64_t *ret_kept_files, struct err *err)
+                 const struct doc **ret, struct millrace_got *ret_got, struct err *err)
 {
     struct download d = {.m = m, .get = get};
-    const struct doc *files = NULL;
+    const struct doc *manifest = NULL;
     arena_init(&d.arena);
-    int rc = millrace_manifest(m, get->name, arena, ret, &files, err);
-    if (rc >= 0 && doc_str(*ret, "place", NULL) != NULL) {
-        rc = err_set(err, ERR_UNSUPPORTED, "the files of '%s' lie in %s", get->name,
-                     doc_str(*ret, "place", ""));
+    int rc = millrace_manifest(m, get->name, arena, ret, &manifest, err);
+    const struct doc *shards = rc < 0 ? NULL : doc_get(manifest, "shards");
+    const struct doc *files = rc < 0 ? NULL : get->shards ? shards : doc_get(manifest, "files");
+    d.shards = get->shards ? NULL : shards;
+    if (rc >= 0 && files == NULL) {
+        rc = err_set(err, ERR_UNSUPPORTED, "'%s' has no shards; `millrace dataset pack` makes them",
+                     get->name);
     }
     if (rc >= 0) {
+        d.name = arena_printf(arena, "%s@%lld", doc_str(*ret, "name", ""),
+                              (long long)doc_int(*ret, "version", 1));
         d.progress.n_files = (int64_t)files->n;
-        d.progress.total_bytes = doc_int(*ret, "bytes", 0);
+        for (size_t i = 0; i < files->n; i++) {
+            d.progress.total_bytes += doc_int(doc_at(files, i), "bytes", 0);
+        }
         rc = get_all(&d, files, err);
     }
     rc = rc < 0 ? rc : sync_folder(get->path, err);
-    if (ret_kept_files != NULL) {
-        *ret_kept_files = d.kept_files;
+    if (ret_got != NULL) {
+        *ret_got = (struct millrace_got){
+            .n_files = d.progress.n_files, .bytes = d.progress.total_bytes, .n_kept = d.kept_files};
     }
+    buf_fini(&d.window.data);
     arena_fini(&d.arena);
     return rc;
 }

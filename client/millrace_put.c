@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -269,20 +271,71 @@ static int upload(struct upload *up, struct arena *arena, const struct doc **ret
     return rc;
 }
 
+/* The daemon works a moment at a time, as often as it is asked. */
+static int go_on(struct upload *up, enum msg_id type, const void *body, struct arena *arena,
+                 const struct doc **ret, struct err *err)
+{
+    int rc = millrace_request(up->m, type, body, NULL, 0, &up->arena, ret, err);
+    while (rc >= 0 && doc_get(*ret, "version") == NULL) {
+        char id[64];
+        (void)snprintf(id, sizeof(id), "%s", doc_str(*ret, "session", ""));
+        up->progress.n_files = doc_int(*ret, "files", 0);
+        up->progress.total_bytes = doc_int(*ret, "bytes", 0);
+        up->progress.done_bytes = doc_int(*ret, "done_bytes", 0);
+        tell(up, MILLRACE_PUT_HASH, doc_str(*ret, "path", NULL));
+        arena_reset(&up->arena);
+        const struct msg_dataset_step next = {.session = id};
+        rc = millrace_woken(up->m)
+                 ? err_set(err, ERR_INTERRUPTED, "interrupted")
+                 : millrace_request(up->m, MSG_DATASET_STEP, &next, NULL, 0, &up->arena, ret, err);
+    }
+    if (rc >= 0) {
+        struct doc *copy = doc_new(arena);
+        doc_copy(copy, arena, *ret);
+        *ret = copy;
+    }
+    return rc;
+}
+
+static int place(struct upload *up, struct arena *arena, const struct doc **ret, struct err *err)
+{
+    char *path = realpath(up->put->path, NULL);
+    const struct msg_dataset_place body = {
+        .name = up->put->name, .kind = up->put->kind, .path = path};
+    int rc = path == NULL ? err_errno(err, errno, "find '%s'", up->put->path)
+                          : go_on(up, MSG_DATASET_PLACE, &body, arena, ret, err);
+    free(path);
+    return rc;
+}
+
+int millrace_pack(struct millrace *m, const struct millrace_pack *pack, struct arena *arena,
+                  const struct doc **ret, struct err *err)
+{
+    const struct millrace_put put = {.progress = pack->progress, .context = pack->context};
+    const struct msg_dataset_pack body = {
+        .name = pack->name, .into = pack->into, .shard_bytes = pack->shard_bytes};
+    struct upload up = {.m = m, .put = &put};
+    arena_init(&up.arena);
+    int rc = go_on(&up, MSG_DATASET_PACK, &body, arena, ret, err);
+    arena_fini(&up.arena);
+    return rc;
+}
+
 int millrace_put(struct millrace *m, const struct millrace_put *put, struct arena *arena,
                  const struct doc **ret, struct err *err)
 {
     struct upload up = {.m = m, .put = put};
     const struct doc *answer = NULL;
     arena_init(&up.arena);
-    int rc = put_list_read(put->path, arena, &up.list, err);
-    if (rc >= 0) {
+    int rc = put->in_place ? place(&up, arena, &answer, err)
+                           : put_list_read(put->path, arena, &up.list, err);
+    if (rc >= 0 && !put->in_place) {
         up.progress.n_files = (int64_t)up.list.n;
         up.progress.total_bytes = up.list.bytes;
         rc = put_list_hash(&up.list, on_hashed, &up, err);
         put_list_twins(&up.list);
     }
-    rc = rc < 0 ? rc : upload(&up, arena, &answer, err);
+    rc = rc < 0 || put->in_place ? rc : upload(&up, arena, &answer, err);
     if (rc >= 0 && ret != NULL) {
         *ret = answer;
     }

@@ -102,27 +102,6 @@ int blob_hash_fd(int fd, int64_t offset, int64_t bytes, char id[HASH_ID_TEXT], s
     return n < 0 ? (int)n : 0;
 }
 
-int blob_verify(int blobs_fd, struct db *db, const char *id, int64_t bytes, struct err *err)
-{
-    struct blob_place place;
-    char found[HASH_ID_TEXT];
-    int fd = -1;
-    int rc = blob_find(blobs_fd, db, id, &place, err);
-    if (rc < 0 ? rc == ERR_NOT_FOUND : place.bytes != bytes) {
-        return err_set(err, ERR_CORRUPT, "blob %s is missing or has another size", id);
-    }
-    rc = rc < 0 ? rc : blob_open(blobs_fd, id, &place, &fd, err);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = blob_hash_fd(fd, place.offset, bytes, found, err);
-    close(fd);
-    if (rc >= 0 && strcmp(found, id) != 0) {
-        rc = err_set(err, ERR_CORRUPT, "blob %s holds other bytes", id);
-    }
-    return rc;
-}
-
 static int sync_folder(int dir_fd, const char *name, struct err *err)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

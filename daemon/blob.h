@@ -36,8 +36,6 @@ int blob_open(int blobs_fd, const char *id, const struct blob_place *place, int 
               struct err *err);
 /* Reads so many bytes of a descriptor, or to its end. */
 int blob_hash_fd(int fd, int64_t offset, int64_t bytes, char id[HASH_ID_TEXT], struct err *err);
-/* Reads every byte again. */
-int blob_verify(int blobs_fd, struct db *db, const char *id, int64_t bytes, struct err *err);
 /* A damaged blob goes to the folder of quarantine, durably; one that is absent already stays so. */
 int blob_put_aside(int blobs_fd, int state_fd, const char *id, struct err *err);
 /* Moves a finished file in; the file must be synced. ret_dir_fd: the folder, still to be synced. */

@@ -205,11 +205,12 @@ static int run_index(struct store_task *base, struct db *db, struct err *err)
     struct gc_task *task = (struct gc_task *)base;
     struct arena arena;
     struct blob_index index;
-    const struct doc *files = NULL;
+    const struct doc *manifest = NULL;
+    const char *id_of = doc_at(task->manifests, task->next++)->str;
     arena_init(&arena);
     blob_index_init(&index);
-    int rc =
-        dataset_read(task->daemon, doc_at(task->manifests, task->next++)->str, &arena, &files, err);
+    int rc = dataset_read(task->daemon, id_of, &arena, &manifest, err);
+    const struct doc *files = rc >= 0 ? doc_get(manifest, "files") : NULL;
     for (size_t i = 0; i < (files != NULL ? files->n : 0) && rc >= 0; i++) {
         const char *id = doc_str(doc_at(files, i), "id", "");
         struct blob_place place;

@@ -11,10 +11,13 @@
 #include "daemon/blob_gc.h"
 #include "daemon/dataset.h"
 #include "daemon/feed.h"
+#include "daemon/in_place.h"
 #include "daemon/journal.h"
 #include "daemon/pipeline.h"
 #include "daemon/predict.h"
+#include "daemon/shards.h"
 #include "daemon/status.h"
+#include "daemon/steps.h"
 #include "daemon/submit.h"
 #include "daemon/upload.h"
 
@@ -94,6 +97,9 @@ static control_fn *const control_table[MSG_MAX_] = {
     [MSG_DATASET_CHUNK] = upload_on_chunk,
     [MSG_DATASET_FILES] = upload_on_files,
     [MSG_DATASET_COMMIT] = upload_on_commit,
+    [MSG_DATASET_PLACE] = in_place_on_place,
+    [MSG_DATASET_PACK] = shards_on_pack,
+    [MSG_DATASET_STEP] = steps_on_step,
     [MSG_DATASET_LIST] = dataset_on_list,
     [MSG_DATASET_SHOW] = dataset_on_show,
     [MSG_DATASET_MANIFEST] = dataset_on_manifest,

@@ -26,6 +26,7 @@
 #include "daemon/pipeline.h"
 #include "daemon/run.h"
 #include "daemon/schedule.h"
+#include "daemon/steps.h"
 #include "daemon/store.h"
 #include "daemon/upload.h"
 
@@ -134,6 +135,7 @@ static void close_parts(struct daemon *daemon)
     jobs_close(daemon);
     upload_close(daemon);
     feed_close(daemon);
+    steps_destroy(daemon);
     dataset_close(daemon);
     notify_close(daemon);
 }
@@ -230,6 +232,7 @@ static int open_parts(struct daemon *daemon, struct err *err)
         rc = jobs_open(daemon, err);
     }
     if (rc >= 0) {
+        steps_create(daemon);
         rc = upload_open(daemon, err);
     }
     if (rc >= 0) {

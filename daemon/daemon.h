@@ -35,6 +35,7 @@ struct daemon {
     struct datasets *datasets;
     struct uploads *uploads;
     struct feeds *feeds;
+    struct steps *steps;
     struct jobs *jobs;
     struct keep *keep;
     struct control *control;

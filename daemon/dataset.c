@@ -132,6 +132,30 @@ struct dataset *dataset_find(const struct daemon *daemon, const char *name)
     return found;
 }
 
+const struct dataset *dataset_of(const struct daemon *daemon, const char *id)
+{
+    const struct dataset *d = daemon->datasets->head;
+    while (d != NULL && strcmp(d->id, id) != 0) {
+        d = d->next;
+    }
+    return d;
+}
+
+static int take_number(void *context, const struct db_row *row, struct err *err)
+{
+    (void)err;
+    *(int64_t *)context = db_int(row, 0);
+    return 0;
+}
+
+int dataset_number(struct db *db, const char *name, int64_t *ret, struct err *err)
+{
+    *ret = 0;
+    int rc = db_each(db, DB_NAME_LAST, take_number, ret, err, "s", name);
+    ++*ret;
+    return rc < 0 ? rc : db_run(db, DB_NAME_PUT, err, "si", name, *ret);
+}
+
 int dataset_get(const struct daemon *daemon, const char *name, struct dataset **ret,
                 struct err *err)
 {
@@ -213,7 +237,7 @@ int dataset_manifest(const struct daemon *daemon, const char *id, int *ret_fd, s
 }
 
 int dataset_read(const struct daemon *daemon, const char *id, struct arena *arena,
-                 const struct doc **ret_files, struct err *err)
+                 const struct doc **ret, struct err *err)
 {
     char name[HASH_ID_TEXT + 8];
     char found[HASH_ID_TEXT];
@@ -233,8 +257,9 @@ int dataset_read(const struct daemon *daemon, const char *id, struct arena *aren
     if (rc < 0) {
         return rc;
     }
-    *ret_files = doc_get(manifest, "files");
-    if (strcmp(found, id) != 0 || *ret_files == NULL || (*ret_files)->type != DOC_LIST) {
+    const struct doc *files = doc_get(manifest, "files");
+    *ret = manifest;
+    if (strcmp(found, id) != 0 || files == NULL || files->type != DOC_LIST) {
         return err_set(err, ERR_CORRUPT, "the manifest %.64s is damaged", id);
     }
     return 0;

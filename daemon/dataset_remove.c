@@ -66,6 +66,7 @@ static int remove_rows(struct remove_task *task, struct remove_one *one, struct 
     rc = db_each(db, DB_ORPHANS_LOOSE, add_orphan, task, err, "i", number);
     rc = rc < 0 ? rc : db_run(db, DB_ORPHANS_REMOVE, err, "i", number);
     rc = rc < 0 ? rc : db_run(db, DB_UNHOLD, err, "i", number);
+    rc = rc < 0 ? rc : db_run(db, DB_UNPLACE, err, "i", number);
     return rc < 0 ? rc : db_run(db, DB_MANIFEST_REMOVE, err, "i", number);
 }
 
@@ -79,12 +80,23 @@ static int run_remove_rows(struct store_task *base, struct db *db, struct err *e
     return rc;
 }
 
-static void remove_manifest(struct remove_task *task, const char *id)
+/* The index of a list is that of every manifest with the same ids in the same order: as long as
+ * another one names its first file, it stays. */
+static bool index_is_used(const struct doc *files, struct db *db)
+{
+    bool used = false;
+    const char *id = files->n > 0 ? doc_str(doc_at(files, 0), "id", "") : "";
+    return db_each(db, DB_BLOB_USED, set_true, &used, NULL, "s", id) < 0 || used;
+}
+
+static void remove_manifest(struct remove_task *task, struct db *db, const char *id)
 {
     char name[HASH_ID_TEXT + 8];
     char path[PACK_INDEX_PATH];
-    const struct doc *files = NULL;
-    if (dataset_read(task->daemon, id, &task->arena, &files, NULL) >= 0) {
+    const struct doc *manifest = NULL;
+    int rc = dataset_read(task->daemon, id, &task->arena, &manifest, NULL);
+    const struct doc *files = rc >= 0 ? doc_get(manifest, "files") : NULL;
+    if (files != NULL && !index_is_used(files, db)) {
         struct hash hash;
         pack_path_init(&hash);
         for (size_t i = 0; i < files->n; i++) {
@@ -116,7 +128,7 @@ static int run_remove_files(struct store_task *base, struct db *db, struct err *
         bool used = !task->ones[i].unnamed;
         rc = db_each(db, DB_MANIFEST_USED, set_true, &used, err, "s", task->ones[i].id);
         if (rc >= 0 && !used) {
-            remove_manifest(task, task->ones[i].id);
+            remove_manifest(task, db, task->ones[i].id);
         }
     }
     return rc < 0 ? rc : blob_sweep_packs(task->daemon, db, NULL, err);

@@ -20,39 +20,72 @@ struct verify_task {
     const struct doc *files;
     size_t next;
     int64_t bytes;
-    struct doc *damaged;
+    struct dataset_files where;
+    struct doc *damaged, *reasons;
 };
 
 /* A damaged blob goes aside, or its place in a pack is forgotten, so that an upload of the same
- * file brings it back whole. */
-static int note_damage(struct verify_task *task, const struct doc *file, struct db *db,
-                       struct err *err)
+ * file brings it back whole; of a shard, so that packing does. */
+static int note_damage(struct verify_task *task, const struct doc *file, const char *reason,
+                       struct db *db, struct err *err)
 {
-    const char *id = doc_str(file, "id", "");
+    const struct doc *shard = dataset_files_shard(&task->where, file);
+    const char *id = doc_str(shard != NULL ? shard : file, "id", "");
     doc_set_str(doc_push(task->damaged, &task->arena), &task->arena, doc_str(file, "path", ""));
+    doc_set_str(doc_push(task->reasons, &task->arena), &task->arena, reason);
+    if (doc_get(task->where.manifest, "place") != NULL) { /* a user's own files stay as they are */
+        return 0;
+    }
     int rc = blob_is_id(id)
                  ? blob_put_aside(task->daemon->blobs_fd, task->daemon->state_fd, id, err)
                  : 0;
     return rc < 0 ? rc : db_run(db, DB_BLOB_REMOVE, err, "s", id);
 }
 
+static int verify_one(struct verify_task *task, const struct doc *file, struct db *db,
+                      struct err *err)
+{
+    char id[HASH_ID_TEXT];
+    int64_t offset = 0;
+    int fd = -1;
+    int rc = dataset_files_open(&task->where, db, file, &fd, &offset, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = blob_hash_fd(fd, offset, doc_int(file, "bytes", 0), id, err);
+    rc = rc < 0 ? rc : dataset_files_check(&task->where, fd, file, err);
+    close(fd);
+    return rc >= 0 && strcmp(id, doc_str(file, "id", "")) != 0
+               ? err_set(err, ERR_CORRUPT, "'%s' holds other bytes", doc_str(file, "path", ""))
+               : rc;
+}
+
+/* The files, then the shards that they lie in, or NULL behind the last. */
+static const struct doc *entry_of(const struct verify_task *task, size_t i)
+{
+    const struct doc *shards = doc_get(task->where.manifest, "shards");
+    const size_t n_shards = shards != NULL && shards->type == DOC_LIST ? shards->n : 0;
+    return i < task->files->n              ? doc_at(task->files, i)
+           : i - task->files->n < n_shards ? doc_at(shards, i - task->files->n)
+                                           : NULL;
+}
+
 static int run_verify(struct store_task *base, struct db *db, struct err *err)
 {
     struct verify_task *task = (struct verify_task *)base;
     int rc = task->files == NULL
-                 ? dataset_read(task->daemon, task->id, &task->arena, &task->files, err)
+                 ? dataset_read(task->daemon, task->id, &task->arena, &task->where.manifest, err)
                  : 0;
+    task->files = rc >= 0 ? doc_get(task->where.manifest, "files") : NULL;
     int64_t end_us = clock_us() + VERIFY_SLICE_US;
-    while (rc >= 0 && task->next < task->files->n && clock_us() < end_us) {
-        const struct doc *file = doc_at(task->files, task->next++);
-        const char *id = doc_str(file, "id", "");
-        int64_t bytes = doc_int(file, "bytes", 0);
+    const struct doc *file = NULL;
+    while (rc >= 0 && clock_us() < end_us && (file = entry_of(task, task->next)) != NULL) {
         struct err found = {0};
-        int status = blob_is_id(id) ? blob_verify(task->daemon->blobs_fd, db, id, bytes, &found)
-                                    : ERR_CORRUPT;
-        task->bytes += bytes;
-        if (status == ERR_CORRUPT || status == ERR_NOT_FOUND || status == ERR_IO) {
-            rc = note_damage(task, file, db, err);
+        int status = verify_one(task, file, db, &found);
+        task->bytes += task->next < task->files->n ? doc_int(file, "bytes", 0) : 0;
+        task->next++;
+        if (err_is_data(status) || status == ERR_NOT_FOUND || status == ERR_IO) {
+            rc = note_damage(task, file, found.text, db, err);
         } else if (status < 0) {
             *err = found;
             rc = status;
@@ -64,7 +97,7 @@ static int run_verify(struct store_task *base, struct db *db, struct err *err)
 static void done_verify(struct store_task *base)
 {
     struct verify_task *task = (struct verify_task *)base;
-    if (base->status >= 0 && task->next < task->files->n) {
+    if (base->status >= 0 && entry_of(task, task->next) != NULL) {
         store_put(task->daemon->store, base);
         return;
     }
@@ -76,8 +109,10 @@ static void done_verify(struct store_task *base)
         doc_put_int(map, &task->arena, "files", (int64_t)task->files->n);
         doc_put_int(map, &task->arena, "bytes", task->bytes);
         doc_copy(doc_put(map, &task->arena, "damaged"), &task->arena, task->damaged);
+        doc_copy(doc_put(map, &task->arena, "reasons"), &task->arena, task->reasons);
         control_reply(task->daemon, &task->request, map);
     }
+    dataset_files_close(&task->where);
     arena_fini(&task->arena);
     free(task);
 }
@@ -102,6 +137,9 @@ void dataset_on_verify(struct daemon *daemon, const struct request *request, con
     arena_init(&task->arena);
     task->damaged = doc_new(&task->arena);
     doc_set_list(task->damaged);
+    task->reasons = doc_new(&task->arena);
+    doc_set_list(task->reasons);
+    task->where = (struct dataset_files){.daemon = daemon, .place_fd = -1};
     store_task_init(&task->task, run_verify, done_verify, true);
     store_put(daemon->store, &task->task);
 }

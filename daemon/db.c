@@ -2,7 +2,7 @@
 
 #include <sqlite3.h>
 #include <stdarg.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ struct db {
     sqlite3 *handle;
     sqlite3_stmt *statements[DB_MAX_];
 };
-enum { DB_VERSION = 2 }; /* user_version in the schema */
+enum { DB_VERSION = 3 };
 
 struct db_row {
     sqlite3_stmt *statement;
@@ -24,13 +24,20 @@ static const char *const db_sql_table[DB_MAX_] = {
 
 /* One connection and a rollback journal: Debian 12's SQLite has the WAL-reset defect, and a journal
  * needs no second file that a crash could part from the first. */
+static const char db_pragmas[] = "PRAGMA journal_mode = TRUNCATE;"
+                                 "PRAGMA synchronous = EXTRA;"
+                                 "PRAGMA locking_mode = EXCLUSIVE;"
+                                 "PRAGMA trusted_schema = OFF;"
+                                 "PRAGMA temp_store = MEMORY;";
+
 static const char db_schema[] =
-    "PRAGMA journal_mode = TRUNCATE;"
-    "PRAGMA synchronous = EXTRA;"
-    "PRAGMA locking_mode = EXCLUSIVE;"
-    "PRAGMA trusted_schema = OFF;"
-    "PRAGMA temp_store = MEMORY;"
-    "BEGIN IMMEDIATE;"
+    /* The last version that a name ever had: numbers are not used again. */
+    "CREATE TABLE IF NOT EXISTS name(name TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;"
+    /* Files that are read where they lie (proto/place.h). */
+    "CREATE TABLE IF NOT EXISTS placed(manifest INTEGER NOT NULL, blob TEXT NOT NULL, path TEXT "
+    "NOT "
+    "NULL, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL, PRIMARY "
+    "KEY(manifest, blob)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS version(name TEXT NOT NULL, version INTEGER NOT NULL, kind TEXT "
     "NOT "
     "NULL, id TEXT NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL, created INTEGER NOT "
@@ -74,21 +81,26 @@ static const char db_schema[] =
     "ROWID;"
     /* What a collection leaves alone: blobs of uploads under way, packs of jobs. */
     "CREATE TEMP TABLE held(id TEXT PRIMARY KEY) WITHOUT ROWID;"
-    "CREATE TEMP TABLE pinned(manifest TEXT PRIMARY KEY) WITHOUT ROWID;"
-    "PRAGMA user_version = 2;"
-    "COMMIT;";
+    "CREATE TEMP TABLE pinned(manifest TEXT PRIMARY KEY) WITHOUT ROWID;";
 
 /* From version 1: data sets had one version each and named their blobs themselves. */
 static const char db_from_1[] =
-    "BEGIN IMMEDIATE;"
     "INSERT OR IGNORE INTO version SELECT name, 1, kind, id, files, bytes, created, splits, 0, '' "
     "FROM dataset;"
     "INSERT OR IGNORE INTO manifest(id) SELECT DISTINCT id FROM dataset;"
     "INSERT OR IGNORE INTO holds SELECT m.number, b.blob, 0 FROM dataset_blob b JOIN dataset d ON "
     "d.name = b.dataset JOIN manifest m ON m.id = d.id;"
     "DROP TABLE dataset_blob;"
-    "DROP TABLE dataset;"
-    "COMMIT;";
+    "DROP TABLE dataset;";
+
+/* From version 2: numbers of versions were used again. */
+static const char db_from_2[] =
+    "INSERT OR IGNORE INTO name SELECT name, MAX(version) FROM version GROUP BY name;";
+
+static const struct {
+    int version; /* a database of this one or an older one needs the step */
+    const char *sql;
+} db_steps[] = {{1, db_from_1}, {2, db_from_2}};
 
 static int fail(struct db *db, int rc, const char *what, struct err *err)
 {
@@ -120,8 +132,7 @@ static int check_row(void *context, int n, char **values, char **names)
     return 0;
 }
 
-/* A newer program's database is not ours to write. */
-static int check_version(struct db *db, const char *path, struct err *err)
+static int read_version(struct db *db)
 {
     sqlite3_stmt *statement = NULL;
     int version = 0;
@@ -130,21 +141,30 @@ static int check_version(struct db *db, const char *path, struct err *err)
         version = sqlite3_column_int(statement, 0);
     }
     sqlite3_finalize(statement);
-    return version <= DB_VERSION
-               ? 0
-               : err_set(err, ERR_VERSION, "database %s has version %d, this program knows %d",
-                         path, version, DB_VERSION);
+    return version;
 }
 
-static bool has_table(struct db *db, const char *name)
+/* Tables, the steps from an older version and its number in one transaction: a crash in between
+ * leaves the database as it was. */
+static int upgrade(struct db *db, const char *path, struct err *err)
 {
-    sqlite3_stmt *statement = NULL;
-    bool found = sqlite3_prepare_v2(db->handle, "SELECT 1 FROM sqlite_master WHERE name = ?", -1,
-                                    &statement, NULL) == SQLITE_OK &&
-                 sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
-                 sqlite3_step(statement) == SQLITE_ROW;
-    sqlite3_finalize(statement);
-    return found;
+    char number[64];
+    const int version = read_version(db);
+    if (version > DB_VERSION) { /* a newer program's database is not ours to write */
+        return err_set(err, ERR_VERSION,
+                       "the database %s has version %d, and this program knows up to %d; start the "
+                       "newer program that wrote it",
+                       path, version, DB_VERSION);
+    }
+    int rc = exec(db, db_pragmas, err);
+    rc = rc < 0 ? rc : exec(db, "BEGIN IMMEDIATE", err);
+    rc = rc < 0 ? rc : exec(db, db_schema, err);
+    for (size_t i = 0; i < sizeof(db_steps) / sizeof(db_steps[0]) && rc >= 0; i++) {
+        rc = version > 0 && version <= db_steps[i].version ? exec(db, db_steps[i].sql, err) : 0;
+    }
+    snprintf(number, sizeof(number), "PRAGMA user_version = %d", DB_VERSION);
+    rc = rc < 0 ? rc : exec(db, number, err);
+    return rc < 0 ? rc : db_commit(db, err);
 }
 
 int db_open(const char *path, struct db **ret, struct err *err)
@@ -163,11 +183,8 @@ int db_open(const char *path, struct db **ret, struct err *err)
         rc = fail(db, rc, path, err);
     } else if (!ok) {
         rc = err_set(err, ERR_CORRUPT, "database %s: quick_check finds damage", path);
-    } else if ((rc = check_version(db, path, err)) >= 0) {
-        rc = exec(db, db_schema, err);
-    }
-    if (rc >= 0 && has_table(db, "dataset")) {
-        rc = exec(db, db_from_1, err);
+    } else {
+        rc = upgrade(db, path, err);
     }
     for (int i = 0; rc >= 0 && i < DB_MAX_; i++) {
         int prepared = sqlite3_prepare_v3(db->handle, db_sql_table[i], -1,

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "daemon/dataset.h"
+#include "daemon/in_place.h"
 #include "daemon/keep.h"
 
 int fds_memory(const char *name, const void *data, size_t size, int *ret_fd, struct err *err)
@@ -65,6 +66,19 @@ static int add_kept(struct fds *fds, struct daemon *daemon, const struct job_pin
     return fds_add(fds, "kept", fd, true, err);
 }
 
+/* The folder of a data set whose files were not copied. */
+static int add_place(struct fds *fds, const struct daemon *daemon, const struct job_pin *pin,
+                     struct arena *arena, struct err *err)
+{
+    const struct dataset *dataset = dataset_of(daemon, pin->id);
+    int fd = -1;
+    if (dataset == NULL || dataset->place[0] == '\0') {
+        return 0;
+    }
+    int rc = in_place_open(daemon, dataset->place, &fd, err);
+    return rc < 0 ? rc : fds_add(fds, arena_printf(arena, "place:%s", pin->name), fd, true, err);
+}
+
 int fds_add_pins(struct fds *fds, struct daemon *daemon, const struct job_pin *pins, int64_t n_pins,
                  struct arena *arena, struct err *err)
 {
@@ -76,6 +90,7 @@ int fds_add_pins(struct fds *fds, struct daemon *daemon, const struct job_pin *p
         if (rc >= 0) {
             rc = fds_add(fds, arena_printf(arena, "manifest:%s", pins[i].name), fd, true, err);
         }
+        rc = rc < 0 ? rc : add_place(fds, daemon, &pins[i], arena, err);
     }
     return rc;
 }
@@ -95,8 +110,8 @@ void fds_fini(struct fds *fds)
 /* A folder or the slab has no offset that matters. */
 static bool has_offset(const char *name)
 {
-    static const char *const names[] = {"blobs", "kept", "jobdir", "slab"};
-    bool has = true;
+    static const char *const names[] = {"kept", "jobdir", "slab"};
+    bool has = !child_is_folder(name);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         has = has && strcmp(name, names[i]) != 0;
     }

@@ -21,7 +21,8 @@ struct fds {
 /* A sealed memory file with these bytes. */
 int fds_memory(const char *name, const void *data, size_t size, int *ret_fd, struct err *err);
 int fds_add(struct fds *fds, const char *name, int fd, bool own, struct err *err);
-/* "manifest:NAME" of each pin, "blobs", and "kept" if there can be one. */
+/* "manifest:NAME" of each pin, "place:NAME" if its files were not copied, "blobs", and "kept" if
+ * there can be one. */
 int fds_add_pins(struct fds *fds, struct daemon *daemon, const struct job_pin *pins, int64_t n_pins,
                  struct arena *arena, struct err *err);
 void fds_fini(struct fds *fds);

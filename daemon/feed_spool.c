@@ -32,26 +32,17 @@ static int make_folder(struct feed_open_task *task, struct err *err)
     return 0;
 }
 
-static int take_version(void *context, const struct db_row *row, struct err *err)
-{
-    (void)err;
-    *(int64_t *)context = db_int(row, 0);
-    return 0;
-}
-
 static int put_dataset(struct feed_open_task *task, struct db *db, struct err *err)
 {
     const struct feed *feed = task->feed;
     char name[HASH_ID_TEXT + 8];
     struct buf text = {0};
-    int64_t last = 0;
     doc_write_canonical(task->manifest, &text);
     hash_bytes(text.data, text.size, task->manifest_id);
     snprintf(name, sizeof(name), "%s.json", task->manifest_id);
     int rc = file_write_atomic(feed->daemon->datasets_fd, name, text.data, text.size, err);
     buf_fini(&text);
-    rc = rc < 0 ? rc : db_each(db, DB_DATASET_LATEST, take_version, &last, err, "s", feed->name);
-    task->version = last + 1;
+    rc = rc < 0 ? rc : dataset_number(db, feed->name, &task->version, err);
     rc = rc < 0 ? rc : db_run(db, DB_MANIFEST_ADD, err, "s", task->manifest_id);
     return rc < 0 ? rc
                   : db_run(db, DB_DATASET_PUT, err, "sissiiisis", feed->name, task->version, "feed",

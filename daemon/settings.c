@@ -47,6 +47,7 @@ const struct opt settings_options[] = {
     OPT_I64_ROW(settings, max_uploads, 16, 1, 1000, "Uploads at once.", ROW_FLAGS),
     OPT_I64_ROW(settings, upload_credit, 12, 1, 1024, "Chunks of an upload that may be on their way without a reply.", ROW_FLAGS),
     OPT_I64_ROW(settings, upload_keep_days, 7, 0, 3650, "Days after which the parts of a broken upload are swept.", ROW_FLAGS),
+    OPT_STRS_ROW(settings, in_place_roots, "Folders below which a user may register data sets in place (`millrace dataset put --in-place`); none: nowhere.", ROW_FLAGS),
     OPT_I64_ROW(settings, max_dataset_bytes, 1024 * GIB, 1, OPT_I64_MAX, "Greatest size of a data set.", ROW_FLAGS, .unit = "bytes"),
     OPT_I64_ROW(settings, max_dataset_files, 200000, 1, 200000, "Greatest number of files of a data set.", ROW_FLAGS),
     OPT_I64_ROW(settings, quota_bytes, 0, 0, OPT_I64_MAX, "Bytes that the data sets of one user may have, the same bytes counted once; 0 = as many as go on the disk.", ROW_FLAGS, .unit = "bytes"),

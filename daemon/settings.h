@@ -29,6 +29,7 @@ struct settings {
     int64_t max_uploads;
     int64_t upload_credit;
     int64_t upload_keep_days;
+    struct opt_strs in_place_roots;
     int64_t max_dataset_bytes;
     int64_t max_dataset_files;
     int64_t quota_bytes;

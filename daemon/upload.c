@@ -402,7 +402,7 @@ void upload_on_chunk(struct daemon *daemon, const struct request *request, const
     upload_file_chunk(task, done_chunk);
 }
 
-static void answer_commit(struct upload_commit_task *task)
+void upload_answer(struct upload_commit_task *task)
 {
     struct daemon *daemon = task->daemon;
     const struct upload_list *list = task->list;
@@ -411,7 +411,8 @@ static void answer_commit(struct upload_commit_task *task)
     const struct dataset values = {.name = arena_strdup(&arena, list->name),
                                    .kind = arena_strdup(&arena, list->kind),
                                    .splits = arena_strdup(&arena, list->splits),
-                                   .place = arena_strdup(&arena, ""),
+                                   .place =
+                                       arena_strdup(&arena, list->place != NULL ? list->place : ""),
                                    .version = task->version,
                                    .files = (int64_t)list->n,
                                    .bytes = list->bytes,
@@ -430,13 +431,13 @@ static void answer_commit(struct upload_commit_task *task)
 static void done_commit(struct store_task *base)
 {
     struct upload_commit_task *task = (struct upload_commit_task *)base;
-    struct upload_session *session = task->session;
+    struct upload_session *session = task->context;
     session->n_tasks--;
     session->last_us = clock_us();
     if (base->status < 0) {
         control_error(task->daemon, &task->request, &base->err);
     } else {
-        answer_commit(task);
+        upload_answer(task);
         if (session->n_tasks == 0) {
             remove_session(task->daemon, session);
         }
@@ -460,7 +461,7 @@ void upload_on_commit(struct daemon *daemon, const struct request *request, cons
     struct upload_commit_task *task = calloc(1, sizeof(*task));
     BUG_ON(task == NULL);
     task->daemon = daemon;
-    task->session = session;
+    task->context = session;
     task->request = *request;
     task->list = &session->list;
     task->folder = session->id;

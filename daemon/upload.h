@@ -19,6 +19,10 @@ void upload_close(struct daemon *daemon);
  */
 void upload_hold(const struct daemon *daemon, struct doc *ids, struct arena *arena);
 
+/* Enters what a commit made and answers its request. */
+struct upload_commit_task;
+void upload_answer(struct upload_commit_task *task);
+
 control_fn upload_on_begin, upload_on_chunk, upload_on_files, upload_on_commit;
 
 #endif

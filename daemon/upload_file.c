@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "daemon/blob.h"
 #include "daemon/blob_index.h"
+#include "daemon/dataset.h"
 #include "daemon/quota.h"
 
 enum { PART_PATH = 128 };
@@ -65,7 +66,8 @@ static int run_begin(struct store_task *base, struct db *db, struct err *err)
         rc = rc == ERR_NOT_FOUND ? 0 : rc;
         more += file->bytes - task->have[i];
     }
-    return rc < 0 ? rc : quota_check(task->daemon, db, task->request.uid, more + task->fed_bytes, err);
+    return rc < 0 ? rc
+                  : quota_check(task->daemon, db, task->request.uid, more + task->fed_bytes, err);
 }
 
 static int wrong_bytes(struct upload_chunk_task *task, struct err *err)
@@ -284,21 +286,34 @@ static int by_id(const void *a, const void *b)
                   (*(const struct upload_file *const *)b)->id);
 }
 
+static int hold(const struct upload_list *list, int64_t manifest, const struct upload_file *file,
+                struct db *db, struct err *err)
+{
+    if (list->place == NULL || list->n_shards > 0) {
+        return db_run(db, DB_HOLD, err, "isi", manifest, file->id, file->bytes);
+    }
+    const struct place_stamp *stamp = &list->stamps[file - list->files];
+    return db_run(db, DB_PLACE, err, "issiii", manifest, file->id, file->path, file->bytes,
+                  stamp->mtime_ns, stamp->inode);
+}
+
 /* In the order of ids, so that rows that come together lie together. */
 static int hold_files(const struct upload_list *list, const char *manifest, struct db *db,
                       struct err *err)
 {
-    const struct upload_file **files = malloc((list->n + 1) * sizeof(*files));
+    const bool sharded = list->n_shards > 0;
+    const size_t n = sharded ? list->n_shards : list->n;
+    const struct upload_file **files = malloc((n + 1) * sizeof(*files));
     int64_t number = 0;
     BUG_ON(files == NULL);
-    for (size_t i = 0; i < list->n; i++) {
-        files[i] = &list->files[i];
+    for (size_t i = 0; i < n; i++) {
+        files[i] = sharded ? &list->shards[i] : &list->files[i];
     }
-    qsort(files, list->n, sizeof(*files), by_id);
+    qsort(files, n, sizeof(*files), by_id);
     int rc = db_run(db, DB_MANIFEST_ADD, err, "s", manifest);
     rc = rc < 0 ? rc : db_each(db, DB_MANIFEST_NUMBER, take_number, &number, err, "s", manifest);
-    for (size_t i = 0; i < list->n && rc >= 0; i++) {
-        rc = db_run(db, DB_HOLD, err, "isi", number, files[i]->id, files[i]->bytes);
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        rc = hold(list, number, files[i], db, err);
     }
     free(files);
     return rc;
@@ -315,38 +330,50 @@ static int take_latest(void *context, const struct db_row *row, struct err *err)
     return 0;
 }
 
-/* The same files again are the version that they were; others are the next one. */
+/* The same files again are the version that they were; others are the next one, and no number is
+ * used twice. */
 static int put_version(struct upload_commit_task *task, struct db *db, struct err *err)
 {
     const struct upload_list *list = task->list;
+    const char *place = list->place != NULL ? list->place : "";
     task->version = 0;
     task->is_new = true;
     int rc = db_each(db, DB_DATASET_LATEST, take_latest, task, err, "s", list->name);
     if (rc < 0 || !task->is_new) {
         return rc;
     }
-    task->version++;
+    rc = dataset_number(db, list->name, &task->version, err);
+    if (rc < 0) {
+        return rc;
+    }
     task->created_us = clock_wall_us();
     task->uid = task->request.uid;
     return db_run(db, DB_DATASET_PUT, err, "sissiiisis", list->name, task->version, list->kind,
                   task->id, (int64_t)list->n, list->bytes, task->created_us, list->splits,
-                  task->uid, "");
+                  task->uid, place);
+}
+
+static int write_index(struct upload_commit_task *task, struct db *db, struct err *err)
+{
+    struct blob_index index;
+    blob_index_init(&index);
+    int rc = find_files(task, db, &index, err);
+    rc = rc < 0 ? rc : blob_index_write(&index, task->daemon->blobs_fd, err);
+    blob_index_fini(&index);
+    return rc;
 }
 
 static int run_commit(struct store_task *base, struct db *db, struct err *err)
 {
     struct upload_commit_task *task = (struct upload_commit_task *)base;
     const struct upload_list *list = task->list;
-    struct blob_index index;
-    blob_index_init(&index);
-    int rc = find_files(task, db, &index, err);
-    rc = rc < 0 ? rc : blob_index_write(&index, task->daemon->blobs_fd, err);
-    blob_index_fini(&index);
+    const bool whole = list->place == NULL && list->n_shards == 0; /* a blob a file */
+    int rc = whole ? write_index(task, db, err) : 0;
     rc = rc < 0 ? rc : write_manifest(task, err);
     rc = rc < 0 ? rc : hold_files(list, task->id, db, err);
     rc = rc < 0 ? rc : put_version(task, db, err);
     rc = rc < 0 ? rc : quota_check(task->daemon, db, task->uid, task->fed_bytes, err);
-    if (rc >= 0) {
+    if (rc >= 0 && task->folder != NULL) {
         blob_pack_release(task->daemon->packs, task->folder);
         unlinkat(task->daemon->uploads_fd, task->folder, AT_REMOVEDIR);
     }

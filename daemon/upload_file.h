@@ -57,10 +57,10 @@ struct upload_files_task {
 struct upload_commit_task {
     struct store_task task;
     struct daemon *daemon;
-    struct upload_session *session;
+    void *context; /* whose list it is */
     struct request request;
     const struct upload_list *list;
-    const char *folder;
+    const char *folder;    /* or NULL: nothing was sent */
     int64_t fed_bytes;     /* of the user's feeds */
     char id[HASH_ID_TEXT]; /* answer, as what follows */
     bool is_new;           /* else the newest version has these very files */

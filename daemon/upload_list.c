@@ -70,7 +70,7 @@ static bool is_idx(const char *path)
 }
 
 /* A relative path of plain parts: no "", ".", "..", no control bytes. */
-static bool is_path(const char *path)
+bool upload_list_is_path(const char *path)
 {
     if (*path == '\0' || strlen(path) > PATH_MAX_BYTES) {
         return false;
@@ -90,6 +90,11 @@ static bool is_path(const char *path)
         }
     }
     return true;
+}
+
+int upload_list_by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct upload_file *)a)->path, ((const struct upload_file *)b)->path);
 }
 
 int upload_list_check_name(const char *name, struct err *err)
@@ -114,7 +119,7 @@ static int read_file(const struct doc *item, const char *before, struct upload_f
     ret->path = doc_str(item, "path", "");
     ret->id = doc_str(item, "id", "");
     ret->bytes = doc_int(item, "bytes", -1);
-    if (!is_path(ret->path)) {
+    if (!upload_list_is_path(ret->path)) {
         return err_set_at(err, ERR_INVALID, "files",
                           "'%.100s' is not a relative path of plain names", ret->path);
     }
@@ -230,6 +235,11 @@ static const char *file_split(const struct upload_file *file, bool idx)
     return "all";
 }
 
+const char *upload_list_split(const struct upload_list *list, const struct upload_file *file)
+{
+    return file_split(file, strcmp(list->kind, "idx") == 0);
+}
+
 /* Counts what belongs to the kind. Folders keep their own names ("validation"), IDX files get the
  * usual ones. */
 static void find_splits(struct upload_list *list, struct arena *arena)
@@ -252,6 +262,19 @@ static void find_splits(struct upload_list *list, struct arena *arena)
     buf_fini(&text);
 }
 
+int upload_list_finish(struct upload_list *list, const char *name, const char *kind,
+                       struct arena *arena, struct err *err)
+{
+    int rc = upload_list_check_name(name, err);
+    rc = rc < 0 ? rc : find_kind(list, kind, err);
+    if (rc < 0) {
+        return rc;
+    }
+    list->name = arena_strdup(arena, name);
+    find_splits(list, arena);
+    return 0;
+}
+
 int upload_list_read(const struct sock_frame *frames, int n_frames, const char *name,
                      const char *kind, const struct settings *settings, struct arena *arena,
                      struct upload_list *ret, struct err *err)
@@ -260,7 +283,7 @@ int upload_list_read(const struct sock_frame *frames, int n_frames, const char *
     size_t capacity = 0;
     memset(ret, 0, sizeof(*ret));
     arena_init(&scratch);
-    int rc = upload_list_check_name(name, err);
+    int rc = 0;
     for (int i = 0; i < n_frames && rc >= 0; i++) {
         arena_reset(&scratch);
         rc = read_frame(&frames[i], settings, arena, &scratch, &capacity, ret, err);
@@ -269,13 +292,7 @@ int upload_list_read(const struct sock_frame *frames, int n_frames, const char *
     if (rc >= 0 && ret->n == 0) {
         rc = err_set_at(err, ERR_INVALID, "files", "a list of {path, bytes, id} is expected");
     }
-    rc = rc < 0 ? rc : find_kind(ret, kind, err);
-    if (rc < 0) {
-        return rc;
-    }
-    ret->name = arena_strdup(arena, name);
-    find_splits(ret, arena);
-    return 0;
+    return rc < 0 ? rc : upload_list_finish(ret, name, kind, arena, err);
 }
 
 /* ---- the manifest ---- */
@@ -297,15 +314,49 @@ static int flush(struct writer *writer, struct err *err)
     return rc;
 }
 
-static void write_file(const struct upload_file *file, struct arena *arena, struct buf *out)
+static void write_file(const struct upload_list *list, size_t i, struct arena *arena,
+                       struct buf *out)
 {
+    const struct upload_file *file = &list->files[i];
     arena_reset(arena);
     struct doc *map = doc_new(arena);
     doc_set_map(map);
     doc_put_str(map, arena, "path", file->path);
     doc_put_int(map, arena, "bytes", file->bytes);
     doc_put_str(map, arena, "id", file->id);
+    if (list->place != NULL) {
+        place_stamp_put(&list->stamps[i], map, arena);
+    }
+    if (list->n_shards > 0) {
+        doc_put_int(map, arena, "shard", list->parts[i].shard);
+        doc_put_int(map, arena, "offset", list->parts[i].offset);
+    }
     doc_write_canonical(map, out);
+}
+
+static void write_end(const struct upload_list *list, struct arena *arena, struct buf *out)
+{
+    buf_printf(out, "],\"kind\":\"%s\"", list->kind);
+    arena_reset(arena);
+    struct doc *doc = doc_new(arena);
+    if (list->place != NULL) {
+        doc_set_str(doc, arena, list->place);
+        buf_puts(out, ",\"place\":");
+        doc_write_canonical(doc, out);
+    }
+    if (list->n_shards > 0) {
+        doc_set_list(doc);
+        for (size_t i = 0; i < list->n_shards; i++) {
+            struct doc *shard = doc_push(doc, arena);
+            doc_set_map(shard);
+            doc_put_str(shard, arena, "path", list->shards[i].path);
+            doc_put_int(shard, arena, "bytes", list->shards[i].bytes);
+            doc_put_str(shard, arena, "id", list->shards[i].id);
+        }
+        buf_puts(out, ",\"shards\":");
+        doc_write_canonical(doc, out);
+    }
+    buf_puts(out, "}");
 }
 
 int upload_list_manifest(const struct upload_list *list, upload_list_fn *fn, void *context,
@@ -320,10 +371,10 @@ int upload_list_manifest(const struct upload_list *list, upload_list_fn *fn, voi
     buf_puts(&writer.text, "{\"files\":[");
     for (size_t i = 0; i < list->n && rc >= 0; i++) {
         buf_puts(&writer.text, i > 0 ? "," : "");
-        write_file(&list->files[i], &arena, &writer.text);
+        write_file(list, i, &arena, &writer.text);
         rc = writer.text.size > PIECE_BYTES ? flush(&writer, err) : 0;
     }
-    buf_printf(&writer.text, "],\"kind\":\"%s\"}", list->kind);
+    write_end(list, &arena, &writer.text);
     rc = rc < 0 ? rc : flush(&writer, err);
     hash_final(&writer.hash, id);
     buf_fini(&writer.text);

@@ -20,10 +20,12 @@
 
 enum pipeline_stream { PIPELINE_TRAIN, PIPELINE_VALIDATION, PIPELINE_STREAM_MAX_ };
 
-/* Where a source reads: manifests by data set name and the folder of blobs (both read-only). */
+/* Where a source reads: manifests by data set name and folders (all read-only). */
 struct pipeline_manifest {
     const char *dataset;
-    const struct doc *files; /* {kind, files: [{path, bytes, id}]} sorted by path */
+    const struct doc *files; /* {kind, files: [{path, bytes, id}]} sorted by path; with `place` if
+                              * they lie in a folder of a user's */
+    int place_fd;            /* that folder; only looked at with `place` */
 };
 struct kept;
 struct pipeline_store {

@@ -75,9 +75,17 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
         return err_set_at(err, ERR_NOT_FOUND, "dataset", "there is no data set '%s'",
                           data->dataset);
     }
+    const bool in_place = doc_get(manifest->files, "place") != NULL;
+    if (in_place && manifest->place_fd < 0) {
+        return err_set_at(err, ERR_MISSING, "dataset",
+                          "the folder of data set '%s' did not come with it", data->dataset);
+    }
     const struct source_store files = {.blobs_fd = pool->store->blobs_fd,
+                                       .in_place = in_place,
+                                       .place_fd = manifest->place_fd,
                                        .dataset = data->dataset,
                                        .files = doc_get(manifest->files, "files"),
+                                       .shards = doc_get(manifest->files, "shards"),
                                        .split = data->split,
                                        .kept = pool->store->kept,
                                        .feed = doc_get(manifest->files, "feed"),

@@ -11,8 +11,9 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "proto/pack.h"
+#include "proto/place.h"
 
-enum { INDEX_BYTES_MAX = 64 << 20, SOURCES_MAX = 64 };
+enum { INDEX_BYTES_MAX = 64 << 20, SOURCES_MAX = 64, PATH_BYTES = 8192 };
 
 /* Where the files of one list lie; without an index each is a blob of its own. */
 struct source_packs {
@@ -54,6 +55,10 @@ static int find_packs(const struct source_store *store, struct arena *arena,
     struct source_store *own = ARENA_NEW(arena, struct source_store);
     struct hash hash;
     *own = *store;
+    *ret = own;
+    if (store->in_place) {
+        return 0;
+    }
     own->packs = ARENA_NEW(arena, struct source_packs);
     own->packs->arena = arena;
     pack_path_init(&hash);
@@ -64,7 +69,6 @@ static int find_packs(const struct source_store *store, struct arena *arena,
         }
     }
     pack_path_final(&hash, own->packs->path);
-    *ret = own;
     return read_packs(own, own->packs, err);
 }
 
@@ -124,8 +128,10 @@ int source_open(struct source *ret, const struct source_want *want,
     }
     ret->ctx = arena_alloc(arena, desc->ctx_size);
     ret->desc = desc;
+    ret->store = own->in_place ? own : NULL;
     r = read_options(ret, want->options, arena, err);
     r = r < 0 ? r : desc->open(ret, own, arena, err);
+    ret->gives_rows = ret->gives_rows && !own->in_place; /* each sample is looked at: check_place */
     if (r == 0 && ret->samples == 0) {
         r = err_set(err, ERR_DATA, "data set '%s' has no samples%s%s", store->dataset,
                     store->split ? " in split " : "", store->split ? store->split : "");
@@ -144,6 +150,46 @@ void source_close(struct source *source)
         }
         source->desc = NULL;
     }
+}
+
+static int by_path(const void *key, const void *item)
+{
+    return strcmp(key, doc_str(item, "path", ""));
+}
+
+/* A path's place in the list, which is sorted by path. */
+static size_t number_of_path(const struct doc *files, const char *path)
+{
+    const struct doc *found = bsearch(path, files->items, files->n, sizeof *files->items, by_path);
+    return found != NULL ? (size_t)(found - files->items) : files->n;
+}
+
+/* "shard.tar/key" is a sample of the file "shard.tar". */
+static int check_path(const struct source_store *store, const char *path, struct err *err)
+{
+    char file[PATH_BYTES];
+    (void)snprintf(file, sizeof file, "%s", path);
+    for (char *end = file + strlen(file); end != NULL; end = strrchr(file, '/')) {
+        *end = '\0';
+        const size_t number = number_of_path(store->files, file);
+        if (number < store->files->n) {
+            return place_check(store->place_fd, &store->files->items[number], err);
+        }
+    }
+    return err_set(err, ERR_DATA, "'%s' is none of the files of the data set", path);
+}
+
+/* A file in place may change while it is open: what was read of it counts only if it did not. */
+static int check_place(const struct source *source, int64_t position, struct err *err)
+{
+    const struct source_desc *desc = source->desc;
+    const char *path = desc->path(source, position);
+    int r = 0;
+    for (int i = 0; path != NULL && r == 0; i++) {
+        r = check_path(source->store, path, err);
+        path = desc->path_beside != NULL ? desc->path_beside(source, position, i) : NULL;
+    }
+    return r;
 }
 
 static bool is_skipped(const struct source_call *call, int64_t sample)
@@ -168,6 +214,7 @@ int source_read(struct source *source, const struct stage_place *place,
         return err_set(err, ERR_DATA, "it ended the workers that opened it");
     }
     int r = source->desc->read(source, place, call, ret, err);
+    r = r < 0 || source->store == NULL ? r : check_place(source, place->position, err);
     ret->sample = source->base + place->position;
     return r;
 }
@@ -201,19 +248,6 @@ static int open_packed(const struct source_store *store, size_t file, struct sou
     return ret->fd < 0 ? -errno : 0;
 }
 
-static int by_path(const void *key, const void *item)
-{
-    return strcmp(key, doc_str(item, "path", ""));
-}
-
-/* A file's place in the list, which is sorted by path. */
-static size_t number_of(const struct doc *files, const struct doc *file)
-{
-    const struct doc *found =
-        bsearch(doc_str(file, "path", ""), files->items, files->n, sizeof *files->items, by_path);
-    return found != NULL ? (size_t)(found - files->items) : files->n;
-}
-
 static int open_whole(const struct source_store *store, const char *name, struct source_blob *ret)
 {
     struct stat st;
@@ -224,17 +258,48 @@ static int open_whole(const struct source_store *store, const char *name, struct
     return ret->fd < 0 ? -errno : 0;
 }
 
+/* A part of a shard, which is a blob of its own; 1 if the file is in none. */
+static int open_shard(const struct source_store *store, const struct doc *file,
+                      struct source_blob *ret, struct err *err)
+{
+    char name[HASH_ID_TEXT + 3];
+    const int64_t number = doc_int(file, "shard", -1), bytes = ret->bytes;
+    const bool has = store->shards != NULL && store->shards->type == DOC_LIST && number >= 0 &&
+                     (size_t)number < store->shards->n;
+    if (!has) {
+        return 1;
+    }
+    const struct doc *shard = &store->shards->items[number];
+    if (!blob_name(doc_str(shard, "id", ""), name)) {
+        return err_set(err, ERR_CORRUPT, "the manifest gives '%s' no content id",
+                       doc_str(shard, "path", "?"));
+    }
+    const int why = open_whole(store, name, ret);
+    ret->bytes = bytes;
+    ret->offset = doc_int(file, "offset", 0);
+    return why < 0 ? err_errno(err, -why, "open '%s' (%s) of shard '%s'",
+                               doc_str(file, "path", "?"), name, doc_str(shard, "path", "?"))
+                   : 0;
+}
+
 int source_open_blob(const struct source_store *store, const struct doc *file,
                      struct source_blob *ret, struct err *err)
 {
     char name[HASH_ID_TEXT + 3];
     const char *path = doc_str(file, "path", "?");
     *ret = (struct source_blob){.fd = -1, .bytes = doc_int(file, "bytes", 0)};
+    if (store->in_place) {
+        return place_open(store->place_fd, file, &ret->fd, err);
+    }
+    const int sharded = open_shard(store, file, ret, err);
+    if (sharded <= 0) {
+        return sharded;
+    }
     if (!blob_name(doc_str(file, "id", ""), name)) {
         return err_set(err, ERR_CORRUPT, "the manifest gives '%s' no content id", path);
     }
     const bool packed = store->packs != NULL && store->packs->index.n_files > 0;
-    const size_t number = packed ? number_of(store->files, file) : 0;
+    const size_t number = packed ? number_of_path(store->files, path) : 0;
     int why = packed ? open_packed(store, number, ret) : 1;
     if (why == -ENOENT && read_packs(store, store->packs, NULL) >= 0) {
         why = open_packed(store, number, ret); /* the packs were made anew meanwhile */
@@ -262,6 +327,7 @@ int source_read_blob(const struct source_store *store, const struct doc *file, s
         out->data[out->size] = '\0';
         r = n < 0 ? (int)n : 0;
     }
+    r = r < 0 || !store->in_place ? r : place_check_fd(blob.fd, file, err);
     close(blob.fd);
     if (r == 0 && (int64_t)out->size != doc_int(file, "bytes", (int64_t)out->size)) {
         r = err_set(err, ERR_CORRUPT, "'%s' has %zu bytes, the manifest says %lld",

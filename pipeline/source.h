@@ -24,8 +24,11 @@ struct kept;
 struct source_packs;
 struct source_store {
     int blobs_fd;
+    bool in_place; /* the files lie below place_fd under their paths, else they are blobs */
+    int place_fd;
     const char *dataset;
-    const struct doc *files;    /* [{path, bytes, id}] sorted by path */
+    const struct doc *files;    /* [{path, bytes, id}] sorted by path; in place: proto/place.h */
+    const struct doc *shards;   /* [{path, bytes, id}] that files with `shard` lie in, or NULL */
     const char *split;          /* or NULL */
     const struct doc *feed;     /* of the manifest, or NULL: what a client feeds */
     struct asks *asks;          /* or NULL: nobody can be asked */
@@ -81,6 +84,9 @@ struct source_desc {
     int (*picture)(struct source *source, const void *data, size_t size, struct tensor *ret,
                    struct err *err);
     const char *(*path)(const struct source *source, int64_t sample);
+    /* Further files that a sample stands in while they are open, i from 0; NULL behind the last.
+     * May be NULL: there is none. */
+    const char *(*path_beside)(const struct source *source, int64_t sample, int i);
     /* Of what a stage made, may be NULL: rows of an element's first axis, without making it. */
     int64_t (*length)(const struct source *source, const struct stage_place *place);
     /* Of what a stage made: the number of the (first) sample that stands at a place. */
@@ -95,7 +101,8 @@ struct source {
     bool is_by_epoch; /* stored, and other elements in each iteration */
     bool is_fixed;    /* the same element at a position in each iteration */
     bool gives_rows;  /* samples of fixed shapes that are there as they are: has read_rows */
-    int64_t base;     /* number of its first sample among all data sets of the stream */
+    const struct source_store *store; /* of a data set in place, else NULL */
+    int64_t base; /* number of its first sample among all data sets of the stream */
     int64_t samples;
     struct element_spec spec;
     const char *const *classes;

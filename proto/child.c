@@ -167,6 +167,32 @@ int child_fd(const struct msg_child_start *start, const struct child_fds *fds, c
     return -1;
 }
 
+/* A colon at the end: any name may follow. */
+static const char *const child_folder_names[] = {"blobs", "place:"};
+
+bool child_is_folder(const char *name)
+{
+    for (size_t i = 0; i < sizeof child_folder_names / sizeof child_folder_names[0]; i++) {
+        const char *folder = child_folder_names[i];
+        size_t n = strlen(folder);
+        if (folder[n - 1] == ':' ? strncmp(name, folder, n) == 0 : strcmp(name, folder) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int child_folders(const struct msg_child_start *start, const struct child_fds *fds, int ret_fd[CHILD_FDS_MAX])
+{
+    int n = 0;
+    for (size_t i = 0; i < start->fds.n && i < (size_t)fds->n; i++) {
+        if (child_is_folder(start->fds.v[i])) {
+            ret_fd[n++] = fds->fd[i];
+        }
+    }
+    return n;
+}
+
 int child_begin(struct err *err)
 {
     struct rlimit none = {0, 0};

@@ -25,6 +25,10 @@ int child_send(int fd, enum msg_id type, const void *body, const struct child_fd
 int child_recv(int fd, int timeout_ms, struct arena *arena, struct msg *ret, struct child_fds *fds, struct err *err);
 /* The descriptor called `name` in a start message, or -1. */
 int child_fd(const struct msg_child_start *start, const struct child_fds *fds, const char *name);
+/* Is this the name of a folder below which a child may read? "blobs", or "place:NAME" of a data set in place. */
+bool child_is_folder(const char *name);
+/* Those of a start message; returns how many, at most CHILD_FDS_MAX. */
+int child_folders(const struct msg_child_start *start, const struct child_fds *fds, int ret_fd[CHILD_FDS_MAX]);
 /* First thing in a child's main(): PDEATHSIG SIGKILL, a look whether the daemon lives, dumpable off, core limit. */
 int child_begin(struct err *err);
 

@@ -79,11 +79,24 @@ struct msg_dataset_files { /* payload frame 1: their bytes, one file behind the 
 struct msg_dataset_commit {
     const char *upload;
 };
+struct msg_dataset_place {
+    const char *name;
+    const char *kind;
+    const char *path; /* absolute, without links */
+};
+struct msg_dataset_pack {
+    const char *name, *into; /* into: or NULL */
+    int64_t shard_bytes;
+};
+struct msg_dataset_step {
+    const char *session;
+};
 struct msg_dataset_manifest {
     const char *name;
     int64_t offset; /* of the text */
 };
 struct msg_dataset_read {
+    const char *name; /* or NULL */
     struct opt_strs ids;
     int64_t offset; /* in the first one */
 };
@@ -299,6 +312,9 @@ MSG_OPT(dataset_begin)
 MSG_OPT(dataset_chunk)
 MSG_OPT(dataset_files)
 MSG_OPT(dataset_commit)
+MSG_OPT(dataset_place)
+MSG_OPT(dataset_pack)
+MSG_OPT(dataset_step)
 MSG_OPT(dataset_manifest)
 MSG_OPT(dataset_read)
 MSG_OPT(dataset_gc)

@@ -40,12 +40,30 @@ const struct opt msg_dataset_commit_options[] = {
     STR_REQUIRED(msg_dataset_commit, upload, "Upload that dataset.begin named."),
     OPT_END_ROW,
 };
+const struct opt msg_dataset_place_options[] = {
+    STR_REQUIRED(msg_dataset_place, name, "Name of the data set."),
+    OPT_STR_ROW(msg_dataset_place, kind, "auto", "Name of a source, or auto."),
+    STR_REQUIRED(msg_dataset_place, path, "The folder, absolute and without links."),
+    OPT_END_ROW,
+};
+const struct opt msg_dataset_pack_options[] = {
+    STR_REQUIRED(msg_dataset_pack, name, "Data set, also as name@version."),
+    STR(msg_dataset_pack, into, "Name of what is made; without it the next version of the same."),
+    OPT_I64_ROW(msg_dataset_pack, shard_bytes, 268435456, 65536, OPT_I64_MAX, "Size from which on the next shard begins.",
+                .unit = "bytes"),
+    OPT_END_ROW,
+};
+const struct opt msg_dataset_step_options[] = {
+    STR_REQUIRED(msg_dataset_step, session, "What dataset.place or dataset.pack named."),
+    OPT_END_ROW,
+};
 const struct opt msg_dataset_manifest_options[] = {
     STR_REQUIRED(msg_dataset_manifest, name, "Data set, also as name@version."),
     OPT_I64_ROW(msg_dataset_manifest, offset, 0, 0, OPT_I64_MAX, "Of the text.", .unit = "bytes"),
     OPT_END_ROW,
 };
 const struct opt msg_dataset_read_options[] = {
+    STR(msg_dataset_read, name, "Data set that the files are of, also as name@version; needed if they lie in place."),
     OPT_STRS_ROW(msg_dataset_read, ids, "Content ids."),
     OPT_I64_ROW(msg_dataset_read, offset, 0, 0, OPT_I64_MAX, "Of the bytes in the first one.", .unit = "bytes"),
     OPT_END_ROW,

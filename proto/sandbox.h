@@ -22,7 +22,7 @@ enum sandbox_profile {
 };
 
 struct sandbox_paths {
-    int read_fds[8]; /* folders below which files may be opened for reading */
+    int read_fds[64];/* folders below which files may be opened for reading */
     int n_read;
     int write_fds[2]; /* folders in which files may be made, written, renamed, removed */
     int n_write;

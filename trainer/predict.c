@@ -46,8 +46,11 @@ static int read_store(struct predict *predict, struct pipeline_store *ret, struc
         if (rc < 0) {
             return rc;
         }
-        manifests[ret->n_manifests++] =
-            (struct pipeline_manifest){.dataset = names->v[i] + sizeof(prefix) - 1, .files = files};
+        const char *dataset = names->v[i] + sizeof(prefix) - 1;
+        manifests[ret->n_manifests++] = (struct pipeline_manifest){
+            .dataset = dataset,
+            .files = files,
+            .place_fd = setup_fd(setup, arena_printf(&setup->arena, "place:%s", dataset))};
     }
     return 0;
 }
@@ -277,9 +280,9 @@ static int answer(struct predict *predict, struct err *err)
 int predict_mode(struct setup *setup, struct err *err)
 {
     struct predict predict = {.setup = setup};
-    const int blobs = setup_fd(setup, "blobs"), kept = setup_fd(setup, "kept");
-    const struct sandbox_paths paths = {
-        .read_fds = {blobs}, .n_read = blobs >= 0, .keep_fds = {kept}, .n_keep = kept >= 0};
+    const int kept = setup_fd(setup, "kept");
+    struct sandbox_paths paths = {.keep_fds = {kept}, .n_keep = kept >= 0};
+    paths.n_read = child_folders(setup->start, setup->fds, paths.read_fds);
     int rc;
     if ((rc = setup_sandbox(setup, &paths, err)) < 0 || (rc = setup_seccomp(setup, err)) < 0 ||
         (rc = setup_ready(setup, err)) < 0) {

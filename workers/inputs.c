@@ -90,16 +90,18 @@ static int read_job(struct inputs *inputs, struct arena *arena, struct err *err)
     return rc < 0 ? rc : job_read(doc, arena, &inputs->job, err);
 }
 
-static int read_manifest(int fd, const char *dataset, struct arena *arena,
-                         struct pipeline_manifest *ret, struct err *err)
+static int read_manifest(const struct inputs *inputs, int fd, const char *dataset,
+                         struct arena *arena, struct pipeline_manifest *ret, struct err *err)
 {
     struct doc *doc = NULL;
+    const char *place = arena_printf(arena, "place:%s", dataset);
     int rc = read_json(fd, &manifest_limits, arena, &doc, err);
     if (rc < 0) {
         err_prefix(err, "manifest of '%s'", dataset);
         return rc;
     }
-    *ret = (struct pipeline_manifest){.dataset = dataset, .files = doc};
+    *ret = (struct pipeline_manifest){
+        .dataset = dataset, .files = doc, .place_fd = child_fd(inputs->start, &inputs->fds, place)};
     return 0;
 }
 
@@ -118,7 +120,7 @@ int inputs_read(struct inputs *inputs, struct arena *arena, struct err *err)
         if (strncmp(name, manifest_prefix, sizeof(manifest_prefix) - 1) != 0) {
             continue;
         }
-        rc = read_manifest(inputs->fds.fd[i], name + sizeof(manifest_prefix) - 1, arena,
+        rc = read_manifest(inputs, inputs->fds.fd[i], name + sizeof(manifest_prefix) - 1, arena,
                            &manifests[n], err);
         if (rc < 0) {
             return rc;

@@ -37,8 +37,8 @@ int jail_files(struct jail *ret, enum sandbox_profile profile, struct inputs *in
     if (rc < 0) {
         return rc;
     }
-    const struct sandbox_paths paths = {
-        .read_fds = {inputs->blobs_fd}, .n_read = 1, .keep_fds = {keep_fd}, .n_keep = keep_fd >= 0};
+    struct sandbox_paths paths = {.keep_fds = {keep_fd}, .n_keep = keep_fd >= 0};
+    paths.n_read = child_folders(inputs->start, &inputs->fds, paths.read_fds);
     ret->landlock_abi = sandbox_landlock(&paths, err);
     ret->keeps = keep_fd >= 0 && sandbox_can_keep(ret->landlock_abi);
     inputs->kept.fd = ret->keeps ? keep_fd : -1;

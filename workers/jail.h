@@ -18,8 +18,8 @@ struct jail {
     int seccomp_on;
 };
 
-/* Limits, then Landlock: only blobs can be opened from here on, and kept files opened and made.
- * Without Landlock nothing is kept: inputs->kept.fd becomes -1. */
+/* Limits, then Landlock: only files below the folders given can be opened from here on, and kept
+ * files opened and made. Without Landlock nothing is kept: inputs->kept.fd becomes -1. */
 int jail_files(struct jail *ret, enum sandbox_profile profile, struct inputs *inputs,
                struct err *err);
 /* seccomp: no new sockets, files to write elsewhere, processes or code. */

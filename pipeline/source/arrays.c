@@ -477,6 +477,13 @@ static const char *path_arrays(const struct source *source, int64_t sample)
     return k->columns[0].array->path;
 }
 
+static const char *path_beside(const struct source *source, int64_t sample, int i)
+{
+    (void)sample;
+    const struct arrays *k = source->ctx;
+    return i + 1 < source->spec.n ? k->columns[i + 1].array->path : NULL;
+}
+
 const struct source_desc source_arrays = {
     .name = "arrays",
     .summary =
@@ -492,4 +499,5 @@ const struct source_desc source_arrays = {
     .read = read_arrays,
     .read_rows = read_rows_arrays,
     .path = path_arrays,
+    .path_beside = path_beside,
 };

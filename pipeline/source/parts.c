@@ -116,7 +116,8 @@ int parts_find_by(struct parts *parts, const struct source_store *store, const c
         bytes += part->bytes > 0 && part->bytes <= PARTS_MAP_MAX ? part->bytes : PARTS_MAP_MAX;
         bytes = bytes > PARTS_MAP_MAX ? PARTS_MAP_MAX + 1 : bytes;
     }
-    parts->is_mapped = bytes <= PARTS_MAP_MAX;
+    /* A file in place may become shorter: reading it then is an error, touching it a signal. */
+    parts->is_mapped = bytes <= PARTS_MAP_MAX && !store->in_place;
     return parts->n > 0 ? 0 : none(parts, endings, err);
 }
 

@@ -18,8 +18,8 @@ struct fault {
     int n; /* first calls that are tried */
 };
 static const struct fault faults[] = {
-    {"sync", EIO, false, 20},   {"rename", EIO, false, 6},   {"write", ENOSPC, false, 24},
-    {"sync", ENOSPC, true, 12}, {"rename", ENOSPC, true, 4}, {"write", EIO, true, 24},
+    {"sync", EIO, false, 20},   {"rename", EIO, false, 6},   {"write", ENOSPC, false, 36},
+    {"sync", ENOSPC, true, 12}, {"rename", ENOSPC, true, 4}, {"write", EIO, true, 36},
 };
 enum { N_FAULTS = sizeof(faults) / sizeof(faults[0]), N_FILES = 3, BYTES = 3000 };
 
