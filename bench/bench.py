@@ -107,13 +107,14 @@ def events_of(kind, stream):
             yield seconds, event.get("data") or {}
 
 
-def peer(venv, script, *arguments):
-    """The last JSON line of a peer's script, or None when it is not installed."""
+def peer(venv, script, *arguments, **variables):
+    """The last JSON line of a peer's script, or None when it is not installed. Some look for ../data beside them."""
     python = ROOT / f".venv-{venv}" / "bin" / "python"
     if not python.exists() or not (SHARED / "peers" / script).exists():
         return None
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-    done = subprocess.run([python, SHARED / "peers" / script, *map(str, arguments)], capture_output=True, text=True, env=environment)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")} | variables
+    done = subprocess.run([python, SHARED / "peers" / script, *map(str, arguments)], capture_output=True, text=True, env=environment,
+                          cwd=SHARED / "peers")
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode != 0 or not lines:
         print(f"bench: {venv}: {script} failed:\n{done.stderr[-2000:]}", file=sys.stderr)
@@ -237,7 +238,93 @@ def bench_upload_full(daemon):
     upload(daemon, "full", 50000, 2147483648, 2)
 
 
-BENCHES = {f.__name__[6:]: f for f in (bench_start, bench_memory, bench_lenet, bench_wait, bench_upload, bench_upload_full)}
+def resnet20():
+    """The layers of e2e.py's ResNet-20 as a graph, all but the head; the name of the last one."""
+    layers = []
+
+    def add(kind, inputs, **options):
+        name = f"l{len(layers)}"
+        layers.append({kind: dict(options, name=name, **({"inputs": inputs} if inputs else {}))})
+        return name
+
+    def conv(inputs, filters, size, strides=1):
+        made = add("Conv2D", inputs, filters=filters, kernel_size=size, strides=strides, padding="same", use_bias=False)
+        return add("BatchNormalization", made)
+
+    channels, last = 16, add("ReLU", conv(None, 16, 3))
+    for filters, strides in ((16, 1), (16, 1), (16, 1), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1)):
+        way = conv(add("ReLU", conv(last, filters, 3, strides)), filters, 3)
+        if filters != channels:
+            last = conv(last, filters, 1, strides)
+        last = add("ReLU", add("Add", [last, way]))
+        channels = filters
+    return layers, last
+
+
+def small_cnn():
+    return [{"Conv2D": dict(name=f"c{n}", filters=n, kernel_size=3, strides=2, padding="same", activation="relu")} for n in (16, 32, 64)], "c64"
+
+
+# What e2e.py trains: its name there, our layers, and what is asked of the best peer.
+OVERLAP_JOBS = (("small", small_cnn, ">= 1.25 (Keras)"), ("resnet20", resnet20, ">= 1.35 (PyTorch)"))
+OVERLAP_SECONDS, OVERLAP_WARM_SECONDS = 8, 3
+
+
+def overlap_job(name, model):
+    layers, last = model()
+    head = [{"GlobalAveragePooling2D": dict(name="pool", inputs=last)}, {"Dense": dict(name="top", inputs="pool", units=10, activation="softmax")}]
+    return {
+        "name": f"overlap-{name}",
+        "data": {"train": {"dataset": "jpegs"}},
+        "pipeline": [
+            {"shuffle": {"buffer_size": 2000}}, {"repeat": {}},
+            {"map": [{"RandomResizedCrop": {"size": 64}}, {"RandomFlip": {"mode": "horizontal"}},
+                     {"Rescaling": {"scale": 1 / 127.5, "offset": -1}}]},
+            {"batch": {"batch_size": 64, "drop_remainder": True}}, {"prefetch": "AUTOTUNE"}],
+        "model": layers + head,
+        "compile": {"optimizer": "adam", "loss": "SparseCategoricalCrossentropy"},
+        "fit": {"epochs": 1000, "steps_per_epoch": 100, "seed": 7, "checkpoint": {"every_epochs": 0}},
+    }
+
+
+def overlap_run(daemon, job):
+    """Images a second and the share of time that the fit loop waited, of the seconds behind the warm-up."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(job, file)
+        file.flush()
+        job_id, seen = None, []
+        for seconds, event in daemon.events("run", file.name):
+            data = event.get("data") or {}
+            job_id = data.get("job") or job_id
+            if event.get("kind") == "progress" and "global_step" in data:
+                seen.append((seconds, data["global_step"] * 64, data.get("wait_share", 0)))
+            if seen and seconds - seen[0][0] > OVERLAP_WARM_SECONDS + OVERLAP_SECONDS:
+                daemon.run("cancel", job_id)
+                break
+    warm = [s for s in seen if s[0] - seen[0][0] >= OVERLAP_WARM_SECONDS]
+    (begin, n0, _), (end, n1, _) = warm[0], warm[-1]
+    return (n1 - n0) / (end - begin), sum(s[2] for s in warm) / len(warm)
+
+
+def bench_overlap(daemon):
+    """JPEG to trained batch on all cores: random crops of 64 x 64 into a small CNN and a ResNet-20, beside the peers' e2e.py."""
+    daemon.run("dataset", "put", "jpegs", SHARED / "data" / "bench_jpegs")
+    for name, model, goal in OVERLAP_JOBS:
+        ours, peers = [], []
+        for _ in range(RUNS):
+            ours.append(overlap_run(daemon, overlap_job(name, model)))
+            peers += [(p, peer(venv, "e2e.py", venv, OVERLAP_SECONDS, MODEL=name)) for p, venv in START_PEERS]
+        best, waited = max(ours)
+        for p, _ in START_PEERS:
+            value, _ = best_peer([r for r in peers if r[0] == p], "ips")
+            stalls = [r["stall"] for q, r in peers if r and q == p]
+            row("overlap", f"{name}: JPEG, crop to 64, train", "images/s", best, value, p if value else None, goal=goal)
+            if stalls:
+                row("overlap", f"{name}: share of time that {p} waited for input", "ratio", None, min(stalls), p)
+        row("overlap", f"{name}: share of time that the fit loop waited", "ratio", waited, goal="< 0.01 where the pipeline is faster", less=True)
+
+
+BENCHES = {f.__name__[6:]: f for f in (bench_start, bench_memory, bench_lenet, bench_wait, bench_overlap, bench_upload, bench_upload_full)}
 
 
 def kernels(build):

@@ -11,6 +11,7 @@
 #define KAUG                                                                     \
     "\"RandomFlip\", {\"RandomRotation\": {\"factor\": 0.1}}, {\"RandomZoom\": " \
     "{\"height_factor\": 0.1}}"
+#define RRC(size)         "{\"RandomResizedCrop\": {\"size\": " size "}}"
 #define STAGES(ops)       ", \"pipeline\": [{\"shuffle\": 1}, {\"map\": [" ops "]}, {\"batch\": 64}]}"
 #define JOB(dataset, ops) "{\"data\": {\"train\": {\"dataset\": \"" dataset "\"}}" STAGES(ops)
 
@@ -33,6 +34,12 @@ static const struct work {
                                 "\"crop_to_aspect_ratio\": true, \"antialias\": true}}, "
                                 "{\"CenterCrop\": {\"height\": 224, \"width\": 224}}, "
                                 "{\"Rescaling\": {\"scale\": 0.004}}")},
+    {"decode_rrc_64",
+     JOB("jpegs", RRC("64") ", {\"RandomFlip\": {\"mode\": \"horizontal\"}}, "
+                            "{\"Rescaling\": {\"scale\": 0.008, \"offset\": -1}}")},
+    {"decode_rrc_224",
+     JOB("jpegs", RRC("224") ", {\"RandomFlip\": {\"mode\": \"horizontal\"}}, "
+                             "{\"Rescaling\": {\"scale\": 0.008, \"offset\": -1}}")},
     {"decode_kaug", JOB("jpegs", "{\"Resizing\": {\"height\": 224, \"width\": 224}}, " KAUG
                                  ", {\"Rescaling\": {\"scale\": 0.004}}")},
 };

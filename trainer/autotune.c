@@ -12,7 +12,7 @@
 /* Below WAIT_LOW the loop does not suffer; above WAIT_HIGH it does. LOOKS in a row must agree
  * before anything changes. */
 static const double wait_low = 0.02, wait_high = 0.05, wait_bad = 0.20, reserve = 1.15;
-enum { LOOKS_GROW = 2, LOOKS_SHRINK = 8, DEPTH_START = 2, STEPS_MIN = 4 };
+enum { LOOKS_GROW = 2, LOOKS_SHRINK = 8, DEPTH_START = 2 };
 enum { PATH_MOST = 1024, FILE_MOST = 4096 };
 static const int64_t settle_us = 1000000;
 
@@ -123,7 +123,7 @@ static bool choose_depth(struct autotune *tune, const struct autotune_sample *sa
 
 bool autotune_look(struct autotune *tune, const struct autotune_sample *sample)
 {
-    if (sample->steps < STEPS_MIN || sample->row_us <= 0 || sample->window_us <= 0) {
+    if (sample->steps < AUTOTUNE_STEPS || sample->row_us <= 0 || sample->window_us <= 0) {
         return false;
     }
     /* A wait counts when it ends, so that it may be longer than the window. */

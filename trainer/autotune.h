@@ -16,7 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { AUTOTUNE_REASON = 200 };
+/* A look judges so many steps at least: where they are slow its window is longer. */
+enum { AUTOTUNE_REASON = 200, AUTOTUNE_STEPS = 4 };
 
 struct autotune_limits {
     int processors;    /* of the affinity mask, and of the cgroup's cpu.max */

@@ -142,9 +142,11 @@ static void look(struct feeder *feeder, int64_t now)
         .row_cpu = -1,
         .workers = feeder->stats.workers,
     };
-    if (sample.steps > 0) {
-        sample.queue_mean = (double)(feeder->queue_sum - feeder->seen_queue) / (double)sample.steps;
+    if (sample.steps < AUTOTUNE_STEPS) {
+        pthread_mutex_unlock(&feeder->lock);
+        return; /* the window goes on */
     }
+    sample.queue_mean = (double)(feeder->queue_sum - feeder->seen_queue) / (double)sample.steps;
     feeder->seen_wait_us = feeder->stats.wait_us;
     feeder->seen_steps = feeder->steps;
     feeder->seen_rows = feeder->rows;

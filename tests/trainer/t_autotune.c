@@ -23,11 +23,13 @@ static bool look(struct autotune *tune, const struct sim *sim, int64_t *now_us)
 {
     double supply_us = sim->row_us * sim->rows / tune->workers; /* a batch */
     double batch_us = supply_us > sim->step_us ? supply_us : sim->step_us;
-    int64_t steps = (int64_t)((double)window_us / batch_us);
-    *now_us += window_us;
+    const double least_us = batch_us * AUTOTUNE_STEPS;
+    const int64_t length_us = least_us > (double)window_us ? (int64_t)least_us + 1 : window_us;
+    const int64_t steps = (int64_t)((double)length_us / batch_us);
+    *now_us += length_us;
     struct autotune_sample sample = {
         .now_us = *now_us,
-        .window_us = window_us,
+        .window_us = length_us,
         .wait_us = (int64_t)((double)steps * (batch_us - sim->step_us)),
         .steps = steps,
         .rows = steps * sim->rows,

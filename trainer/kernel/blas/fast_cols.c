@@ -53,13 +53,28 @@ VEC8_INLINE void fold_columns(enum term term, size_t rows, size_t stride, size_t
     }
 }
 
+/* A function a term: inside of a parallel region a term would be a variable, asked for at each
+ * number. */
+typedef void columns(size_t rows, size_t stride, size_t cols, const float *x, const float *mean,
+                     const float *dy, double *total);
+#define COLUMNS(name, term)                                                                      \
+    static void name(size_t rows, size_t stride, size_t cols, const float *x, const float *mean, \
+                     const float *dy, double *total)                                             \
+    {                                                                                            \
+        fold_columns(term, rows, stride, cols, x, mean, dy, total);                              \
+    }
+COLUMNS(columns_sum, TERM_SUM)
+COLUMNS(columns_shifted, TERM_SHIFTED)
+COLUMNS(columns_squares, TERM_SQUARES)
+COLUMNS(columns_dot, TERM_DOT)
+
 /* In parts of rows, added up in their order. */
-VEC8_INLINE void fold_parts(enum term term, size_t rows, size_t stride, size_t cols, const float *x,
-                            const float *mean, const float *dy, double *total)
+static void fold_parts(columns *fold, size_t rows, size_t stride, size_t cols, const float *x,
+                       const float *mean, const float *dy, double *total)
 {
     int parts = fast_parts(rows * cols);
     if (parts == 1) {
-        fold_columns(term, rows, stride, cols, x, mean, dy, total);
+        fold(rows, stride, cols, x, mean, dy, total);
         return;
     }
     double part[FAST_PARTS_MAX][FAST_COLS_MAX];
@@ -67,8 +82,8 @@ VEC8_INLINE void fold_parts(enum term term, size_t rows, size_t stride, size_t c
     for (int p = 0; p < parts; p++) {
         size_t first = fast_parts_at(rows, p, parts, 1);
         size_t end = fast_parts_at(rows, p + 1, parts, 1);
-        fold_columns(term, end - first, stride, cols, x + first * stride, mean,
-                     dy ? dy + first * stride : NULL, part[p]);
+        fold(end - first, stride, cols, x + first * stride, mean, dy ? dy + first * stride : NULL,
+             part[p]);
     }
     for (size_t c = 0; c < cols; c++) {
         total[c] = 0.0;
@@ -81,23 +96,23 @@ VEC8_INLINE void fold_parts(enum term term, size_t rows, size_t stride, size_t c
 void VEC8_NAME(fast_cols_sum)(size_t rows, size_t stride, size_t cols, const float *x,
                               double *total)
 {
-    fold_parts(TERM_SUM, rows, stride, cols, x, NULL, NULL, total);
+    fold_parts(columns_sum, rows, stride, cols, x, NULL, NULL, total);
 }
 
 void VEC8_NAME(fast_cols_shifted)(size_t rows, size_t stride, size_t cols, const float *x,
                                   const float *mean, double *total)
 {
-    fold_parts(TERM_SHIFTED, rows, stride, cols, x, mean, NULL, total);
+    fold_parts(columns_shifted, rows, stride, cols, x, mean, NULL, total);
 }
 
 void VEC8_NAME(fast_cols_squares)(size_t rows, size_t stride, size_t cols, const float *x,
                                   const float *mean, double *total)
 {
-    fold_parts(TERM_SQUARES, rows, stride, cols, x, mean, NULL, total);
+    fold_parts(columns_squares, rows, stride, cols, x, mean, NULL, total);
 }
 
 void VEC8_NAME(fast_cols_dot)(size_t rows, size_t stride, size_t cols, const float *x,
                               const float *mean, const float *dy, double *total)
 {
-    fold_parts(TERM_DOT, rows, stride, cols, x, mean, dy, total);
+    fold_parts(columns_dot, rows, stride, cols, x, mean, dy, total);
 }
