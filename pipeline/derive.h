@@ -11,6 +11,7 @@
 #ifndef PIPELINE_DERIVE_H
 #define PIPELINE_DERIVE_H
 
+#include "pipeline/column.h"
 #include "pipeline/expr.h"
 #include "pipeline/stream.h"
 
@@ -100,8 +101,9 @@ int derive_pad(struct derive *derive, const struct derive_pads *pads, struct sou
                struct err *err);
 
 /* Some of the elements, by a number of each. */
-#define DERIVE_KEY_BAD INT64_MIN /* of an element that cannot be read */
+#define DERIVE_KEY_BAD COLUMN_BAD /* of an element that cannot be read */
 struct derive_select {
+    int64_t low, high; /* what a key may be */
     int (*key)(const struct derive_select *how, const struct element_spec *spec,
                const struct element *element, int64_t *ret, struct err *err);
     /* keys and places in the source of n elements in their order; writes the positions of those

@@ -123,27 +123,44 @@ static void close_pad(struct source *source)
 static const struct source_desc pad_desc = {
     .name = "pad", .read = read_pad, .trace = trace_pad, .close = close_pad};
 
-/* The longest of each axis that is still unknown, over all elements. */
-static int find_longest(const struct pad *k, struct derive_pads *pads, struct err *err)
+/* The axes that are still unknown, of all fields, one after the other. */
+static int find_sizes(const struct column *column, const struct element *element, int64_t *ret,
+                      struct err *err)
 {
-    const struct source_call call = {0};
-    int r = derive_check_end(k->in, "padded_batch, or give it padded_shapes", err);
-    for (int64_t i = 0; r == 0 && i < k->in->n; i++) {
-        const struct stage_place place = {0, i};
-        struct element element;
-        r = stream_get(k->in, &place, &call, &element, err);
-        if (r < 0 && err_is_data(r)) { /* a bad sample is its reader's matter */
-            r = 0;
-            continue;
-        }
-        for (int f = 0; f < k->in->spec.n && r == 0; f++) {
-            for (int d = 0; d < pads->shape[f].rank; d++) {
-                const int64_t size = element.fields[f].shape.d[d];
-                pads->shape[f].d[d] =
-                    pads->is_open[f][d] && size > pads->shape[f].d[d] ? size : pads->shape[f].d[d];
+    const struct derive_pads *pads = column->context;
+    (void)err;
+    for (int f = 0; f < column->in->spec.n; f++) {
+        for (int d = 0; d < pads->shape[f].rank; d++) {
+            if (pads->is_open[f][d]) {
+                *ret++ = element->fields[f].shape.d[d];
             }
         }
     }
+    return 0;
+}
+
+/* The longest of each of them, over all elements; a bad sample is its reader's matter. */
+static int find_longest(struct pad *k, struct pool *pool, int n_open, struct err *err)
+{
+    struct column column = {.in = k->in,
+                            .pool = pool,
+                            .what = "longest",
+                            .width = n_open,
+                            .low = 0,
+                            .high = INT64_MAX,
+                            .takes_bad = true,
+                            .is_folded = true,
+                            .numbers = find_sizes,
+                            .context = &k->pads};
+    int r = derive_check_end(k->in, "padded_batch, or give it padded_shapes", err);
+    r = r < 0 ? r : column_make(&column, 0, err);
+    const int64_t *longest = column.v;
+    for (int f = 0; f < k->in->spec.n && r == 0; f++) {
+        for (int d = 0; d < k->pads.shape[f].rank; d++) {
+            k->pads.shape[f].d[d] = k->pads.is_open[f][d] ? *longest++ : k->pads.shape[f].d[d];
+        }
+    }
+    column_fini(&column);
     return r;
 }
 
@@ -151,7 +168,7 @@ int derive_pad(struct derive *derive, const struct derive_pads *pads, struct sou
                struct err *err)
 {
     struct pad *k = ARENA_NEW(derive->pool->arena, struct pad);
-    bool is_open = false;
+    int n_open = 0;
     k->in = derive->in;
     k->pads = *pads;
     derive_like(ret, k->in, &pad_desc, k);
@@ -164,10 +181,10 @@ int derive_pad(struct derive *derive, const struct derive_pads *pads, struct sou
             if (pads->shape[f].d[d] < 0) {
                 k->pads.shape[f].d[d] = is_fixed ? field->spec.shape.d[d] : 0;
             }
-            is_open = is_open || k->pads.is_open[f][d];
+            n_open += k->pads.is_open[f][d];
         }
     }
-    int r = is_open ? find_longest(k, &k->pads, err) : 0;
+    int r = n_open > 0 ? find_longest(k, derive->pool, n_open, err) : 0;
     for (int f = 0; f < k->in->spec.n; f++) {
         ret->spec.fields[f].spec.shape = k->pads.shape[f];
         ret->spec.fields[f].is_varying = false;

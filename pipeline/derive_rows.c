@@ -22,29 +22,54 @@ struct rows {
     int64_t each; /* rows of every element, -1 = they differ */
     struct cut *table;
     int64_t n_table, iteration; /* whose table it is */
+    struct column lengths;      /* where they are not arithmetic */
 };
 
-static int length_of(const struct rows *k, const struct stage_place *place, int64_t *ret,
-                     struct err *err)
+static int find_length(const struct column *column, const struct element *element, int64_t *ret,
+                       struct err *err)
 {
-    struct stream_places places;
-    struct element element;
-    const struct source_call call = {0};
-    const struct source *source = k->in->source;
-    if (k->in->n_ops == 0 && !source->is_stored && source->desc->length != NULL) {
-        stream_places_of(k->in, place, &places);
-        *ret = source->desc->length(source, &places.at[0]);
-        return 0;
-    }
-    int r = stream_get(k->in, place, &call, &element, err);
-    for (int i = 0; i < k->in->spec.n && r == 0; i++) {
-        const struct shape *shape = &element.fields[i].shape;
+    const struct element_spec *spec = &column->in->spec;
+    for (int i = 0; i < spec->n; i++) {
+        const struct shape *shape = &element->fields[i].shape;
         if (i > 0 && shape->d[0] != *ret) {
-            r = err_set(err, ERR_SHAPE, "an element has %lld rows of '%s' and %lld of '%s'",
-                        (long long)*ret, k->in->spec.fields[0].name, (long long)shape->d[0],
-                        k->in->spec.fields[i].name);
+            return err_set(err, ERR_SHAPE, "an element has %lld rows of '%s' and %lld of '%s'",
+                           (long long)*ret, spec->fields[0].name, (long long)shape->d[0],
+                           spec->fields[i].name);
         }
         *ret = shape->d[0];
+    }
+    return 0;
+}
+
+static bool is_arithmetic(const struct stream *in)
+{
+    return in->n_ops == 0 && !in->source->is_stored && in->source->desc->length != NULL;
+}
+
+static int64_t length_of(const struct rows *k, const struct stage_place *place)
+{
+    struct stream_places places;
+    if (!is_arithmetic(k->in)) {
+        return *column_at(&k->lengths, place);
+    }
+    stream_places_of(k->in, place, &places);
+    return k->in->source->desc->length(k->in->source, &places.at[0]);
+}
+
+static int find_lengths(struct rows *k, int64_t iteration, int64_t *lengths, int64_t *ret_total,
+                        struct err *err)
+{
+    const bool is_there = is_arithmetic(k->in) || column_holds(&k->lengths, iteration);
+    int r = is_there ? 0 : column_make(&k->lengths, iteration, err);
+    *ret_total = 0;
+    for (int64_t i = 0; i < k->in->n && r == 0; i++) {
+        const struct stage_place place = {iteration, i};
+        lengths[i] = length_of(k, &place);
+        *ret_total += lengths[i];
+        if (*ret_total > TABLE_MAX) {
+            r = err_set(err, ERR_LIMIT, "more than %d rows of elements of unlike lengths",
+                        TABLE_MAX);
+        }
     }
     return r;
 }
@@ -87,15 +112,7 @@ static int make_table(struct rows *k, int64_t iteration, struct err *err)
     struct turn *turns = malloc((size_t)k->cycle * sizeof *turns);
     int64_t total = 0;
     int r = lengths != NULL && turns != NULL ? 0 : err_set(err, ERR_NO_MEMORY, "no memory");
-    for (int64_t i = 0; i < k->in->n && r == 0; i++) {
-        const struct stage_place place = {iteration, i};
-        r = length_of(k, &place, &lengths[i], err);
-        total += r == 0 ? lengths[i] : 0;
-        if (r == 0 && total > TABLE_MAX) {
-            r = err_set(err, ERR_LIMIT, "more than %d rows of elements of unlike lengths",
-                        TABLE_MAX);
-        }
-    }
+    r = r < 0 ? r : find_lengths(k, iteration, lengths, &total, err);
     struct cut *table = r == 0 ? realloc(k->table, (size_t)(total + 1) * sizeof *table) : NULL;
     if (table != NULL) {
         for (int64_t c = 0; c < k->cycle; c++) {
@@ -132,7 +149,8 @@ static int find(struct rows *k, const struct stage_place *place, struct row_plac
         *ret = cut_of(k, place->position);
         return 0;
     }
-    int r = place->iteration != k->iteration ? make_table(k, place->iteration, err) : 0;
+    const bool holds = !k->in->is_reordered && k->in->is_fixed;
+    int r = holds || place->iteration == k->iteration ? 0 : make_table(k, place->iteration, err);
     if (r == 0 && place->position >= k->n_table) {
         return err_set(err, ERR_DATA, "the elements' lengths change from epoch to epoch");
     }
@@ -184,6 +202,7 @@ static int64_t trace_rows(const struct source *source, const struct stage_place 
 static void close_rows(struct source *source)
 {
     struct rows *k = source->ctx;
+    column_fini(&k->lengths);
     free(k->table);
     k->table = NULL;
 }
@@ -218,6 +237,13 @@ int derive_rows(struct derive *derive, int64_t cycle, int64_t block, struct sour
 {
     struct rows *k = ARENA_NEW(derive->pool->arena, struct rows);
     *k = (struct rows){.in = derive->in, .cycle = cycle, .block = block, .iteration = -1};
+    k->lengths = (struct column){.in = derive->in,
+                                 .pool = derive->pool,
+                                 .what = "lengths",
+                                 .width = 1,
+                                 .high = INT64_MAX / COLUMN_ELEMENTS_MAX,
+                                 .numbers = find_length,
+                                 .context = k};
     derive_like(ret, k->in, &rows_desc, k);
     ret->samples = 0;
     int r = cut_spec(k, &ret->spec, &k->each, err);

@@ -1,67 +1,72 @@
 /* derive_select - some elements of a stream, in an order of their own: filter, unique, ...
  *
- * A number of each element is found once, by its place in the source, and kept; which elements
- * remain is found once an iteration.
+ * A number of each element is found once (column.h); which elements remain is found once an
+ * iteration.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "pipeline/derive.h"
 
-enum { SELECT_MAX = 1 << 27 };
-
 struct select {
-    struct stream *in;
     struct derive_select how;
-    int64_t *keys; /* by place in the source */
-    uint8_t *is_known;
-    int64_t *in_order; /* keys and places of an iteration, in the order of the stream */
-    uint32_t *places;
-    uint32_t *list; /* what is selected */
+    struct column keys;
+    uint32_t *list; /* what is selected, of an iteration */
     int64_t n_list, iteration;
 };
 
-static int find_key(struct select *k, const struct stage_place *place, int64_t base,
-                    struct err *err)
+static int key_of(const struct column *column, const struct element *element, int64_t *ret,
+                  struct err *err)
 {
-    const struct source_call call = {0};
-    struct element element;
-    if (k->is_known[base]) {
-        return 0;
+    const struct select *k = column->context;
+    return k->how.key(&k->how, &column->in->spec, element, ret, err);
+}
+
+/* Keys and places in the source, in the order of the stream. */
+struct in_order {
+    int64_t *keys;
+    uint32_t *places;
+};
+
+static int put_in_order(const struct select *k, int64_t iteration, struct in_order *ret,
+                        struct err *err)
+{
+    const struct stream *in = k->keys.in;
+    const size_t n = (size_t)in->n;
+    ret->keys = malloc(n * sizeof *ret->keys);
+    ret->places = malloc(n * sizeof *ret->places);
+    if (ret->keys == NULL || ret->places == NULL) {
+        return err_set(err, ERR_NO_MEMORY, "no memory for the numbers of %zu elements", n);
     }
-    int r = stream_get(k->in, place, &call, &element, err);
-    r = r < 0 ? r : k->how.key(&k->how, &k->in->spec, &element, &k->keys[base], err);
-    if (r < 0 && err_is_data(r)) {
-        k->keys[base] = DERIVE_KEY_BAD; /* its reader will say what is wrong with it */
-        r = 0;
+    for (int64_t i = 0; i < in->n; i++) {
+        const struct stage_place place = {iteration, i};
+        struct stream_places places;
+        stream_places_of(in, &place, &places);
+        ret->keys[i] = *column_at(&k->keys, &place);
+        ret->places[i] = (uint32_t)places.at[0].position;
     }
-    k->is_known[base] = r == 0;
-    return r;
+    return 0;
 }
 
 static int make_list(struct select *k, int64_t iteration, struct err *err)
 {
-    for (int64_t i = 0; i < k->in->n; i++) {
-        const struct stage_place place = {iteration, i};
-        struct stream_places places;
-        stream_places_of(k->in, &place, &places);
-        const int64_t base = places.at[0].position;
-        int r = find_key(k, &place, base, err);
-        if (r < 0) {
-            return r;
-        }
-        k->in_order[i] = k->keys[base];
-        k->places[i] = (uint32_t)base;
+    struct in_order in = {NULL, NULL};
+    int r = put_in_order(k, iteration, &in, err);
+    if (r == 0) {
+        k->n_list = k->how.select(&k->how, in.keys, in.places, k->keys.in->n, k->list);
+        k->iteration = iteration;
+        r = k->n_list < 0 ? err_set(err, (int)k->n_list, "elements cannot be selected") : 0;
     }
-    k->n_list = k->how.select(&k->how, k->in_order, k->places, k->in->n, k->list);
-    k->iteration = iteration;
-    return k->n_list < 0 ? err_set(err, (int)k->n_list, "elements cannot be selected") : 0;
+    free(in.keys);
+    free(in.places);
+    return r;
 }
 
 static int find(struct select *k, const struct stage_place *place, struct stage_place *ret,
                 struct err *err)
 {
-    int r = place->iteration != k->iteration ? make_list(k, place->iteration, err) : 0;
+    const bool is_other = k->keys.in->is_reordered && place->iteration != k->iteration;
+    int r = is_other ? make_list(k, place->iteration, err) : 0;
     if (r == 0 && place->position >= k->n_list) {
         r = err_set(err, ERR_DATA, "the number of selected elements changes");
     }
@@ -78,25 +83,22 @@ static int read_select(struct source *source, const struct stage_place *place,
     struct stage_place at;
     ret->sample = -1;
     int r = find(k, place, &at, err);
-    return r < 0 ? r : stream_get(k->in, &at, call, ret, err);
+    return r < 0 ? r : stream_get(k->keys.in, &at, call, ret, err);
 }
 
 static int64_t trace_select(const struct source *source, const struct stage_place *place)
 {
     struct select *k = source->ctx;
     struct stage_place at;
-    return find(k, place, &at, NULL) < 0 ? -1 : derive_trace(k->in, &at);
+    return find(k, place, &at, NULL) < 0 ? -1 : derive_trace(k->keys.in, &at);
 }
 
 static void close_select(struct source *source)
 {
     struct select *k = source->ctx;
-    free(k->keys);
-    free(k->is_known);
-    free(k->in_order);
-    free(k->places);
+    column_fini(&k->keys);
     free(k->list);
-    *k = (struct select){0};
+    k->list = NULL;
 }
 
 static const struct source_desc select_desc = {
@@ -123,29 +125,34 @@ int derive_select(struct derive *derive, const struct derive_select *how, struct
 {
     struct select *k = ARENA_NEW(derive->pool->arena, struct select);
     const struct stream *in = derive->in;
-    *k = (struct select){.in = derive->in, .how = *how, .iteration = -1};
+    *k = (struct select){.how = *how, .iteration = -1};
+    k->keys = (struct column){.in = derive->in,
+                              .pool = derive->pool,
+                              .what = "keys",
+                              .width = 1,
+                              .low = how->low,
+                              .high = how->high,
+                              .takes_bad = true,
+                              .numbers = key_of,
+                              .context = k};
     derive_like(ret, in, &select_desc, k);
     int r = derive_check_end(in, "it", err);
     r = r < 0 ? r : check_count(in, how, err);
-    if (r == 0 && (in->n > SELECT_MAX || in->source->samples > SELECT_MAX)) {
-        r = err_set(err, ERR_LIMIT, "more than %d elements", SELECT_MAX);
+    if (r == 0 && (in->n > COLUMN_ELEMENTS_MAX || in->source->samples > COLUMN_ELEMENTS_MAX)) {
+        r = err_set(err, ERR_LIMIT, "more than %d elements", COLUMN_ELEMENTS_MAX);
     }
+    r = r < 0 ? r : column_make(&k->keys, 0, err);
     if (r < 0) {
         return r;
     }
-    const size_t n = (size_t)in->n, n_base = (size_t)in->source->samples;
-    k->keys = calloc(n_base, sizeof *k->keys);
-    k->is_known = calloc(n_base, 1);
-    k->in_order = calloc(n, sizeof *k->in_order);
-    k->places = calloc(n, sizeof *k->places);
-    k->list = calloc(n, sizeof *k->list);
-    if (k->keys == NULL || k->is_known == NULL || k->in_order == NULL || k->places == NULL ||
-        k->list == NULL) {
-        return err_set(err, ERR_NO_MEMORY, "no memory for the numbers of %zu elements", n);
-    }
-    r = make_list(k, 0, err);
+    k->list = calloc((size_t)in->n, sizeof *k->list);
+    r = k->list == NULL
+            ? err_set(err, ERR_NO_MEMORY, "no memory for %lld elements", (long long)in->n)
+            : make_list(k, 0, err);
     ret->samples = k->n_list;
-    return r == 0 && k->n_list == 0 ? err_set(err, ERR_DATA, "no element is left of %zu", n) : r;
+    return r == 0 && k->n_list == 0
+               ? err_set(err, ERR_DATA, "no element is left of %lld", (long long)in->n)
+               : r;
 }
 
 int derive_select_expr(struct derive *derive, const char *text, const char *row,
@@ -217,8 +224,12 @@ int derive_predicate(struct derive *derive, const char *predicate,
                      bool is_ordered, struct source *ret, struct err *err)
 {
     struct derive_expr *expr = ARENA_NEW(derive->pool->arena, struct derive_expr);
-    const struct derive_select how = {
-        .key = key_of_predicate, .select = select, .context = expr, .is_ordered = is_ordered};
+    const struct derive_select how = {.low = 0,
+                                      .high = 1,
+                                      .key = key_of_predicate,
+                                      .select = select,
+                                      .context = expr,
+                                      .is_ordered = is_ordered};
     int r = derive_select_expr(derive, predicate, "predicate", expr, err);
     r = r < 0 ? r : derive_select(derive, &how, ret, err);
     op_scratch_fini(&expr->scratch);

@@ -2,10 +2,8 @@
 
 #include <string.h>
 
+#include "pipeline/numerics.h"
 #include "pipeline/pipeline_impl.h"
-
-/* Rises with every change of what an op, a fusion or a permutation gives. */
-enum { NUMERICS_VERSION = 2 };
 
 static const char *const stream_names[PIPELINE_STREAM_MAX_] = {"train", "validation"};
 

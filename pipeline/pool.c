@@ -10,6 +10,14 @@ struct pool_item {
     struct stream stream;
 };
 
+struct pool_step {
+    struct pool_step *next;
+    const char *text;      /* or NULL */
+    const struct doc *doc; /* or NULL */
+    bool is_files;         /* doc: the list of a manifest */
+    char id[HASH_ID_TEXT]; /* "" before it was asked for */
+};
+
 void pool_init(struct pool *pool, const struct pipeline_store *store, struct arena *arena)
 {
     *pool = (struct pool){.arena = arena, .store = store};
@@ -56,6 +64,66 @@ const struct stream *pool_inner(const struct pool *pool, int i)
     return NULL;
 }
 
+static void note(struct pool *pool, const struct pool_step *what)
+{
+    struct pool_step *step = ARENA_NEW(pool->arena, struct pool_step);
+    *step = *what;
+    if (pool->last_step != NULL) {
+        pool->last_step->next = step;
+    } else {
+        pool->first_step = step;
+    }
+    pool->last_step = step;
+}
+
+void pool_note(struct pool *pool, const char *text, const struct doc *doc)
+{
+    note(pool, &(struct pool_step){.text = text, .doc = doc});
+}
+
+/* A manifest may have many files: no text of it is made. */
+static void hash_files(const struct doc *files, char id[HASH_ID_TEXT])
+{
+    struct hash hash;
+    hash_init(&hash);
+    for (size_t i = 0; i < files->n; i++) {
+        const char *path = doc_str(&files->items[i], "path", "");
+        const char *blob = doc_str(&files->items[i], "id", "");
+        hash_update(&hash, path, strlen(path) + 1);
+        hash_update(&hash, blob, strlen(blob) + 1);
+    }
+    hash_final(&hash, id);
+}
+
+static void name_step(struct pool_step *step)
+{
+    struct buf text = {0};
+    if (step->is_files) {
+        hash_files(step->doc, step->id);
+        return;
+    }
+    buf_puts(&text, step->text != NULL ? step->text : "");
+    buf_put(&text, "", 1);
+    if (step->doc != NULL) {
+        doc_write_canonical(step->doc, &text);
+    }
+    hash_bytes(text.data, text.size, step->id);
+    buf_fini(&text);
+}
+
+void pool_trail(struct pool *pool, char ret[HASH_ID_TEXT])
+{
+    struct hash hash;
+    hash_init(&hash);
+    for (struct pool_step *step = pool->first_step; step != NULL; step = step->next) {
+        if (step->id[0] == '\0') {
+            name_step(step);
+        }
+        hash_update(&hash, step->id, sizeof step->id);
+    }
+    hash_final(&hash, ret);
+}
+
 static const struct pipeline_manifest *find_manifest(const struct pipeline_store *store,
                                                      const char *dataset)
 {
@@ -97,6 +165,9 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
         err_prefix(err, "source");
         return r;
     }
+    note(pool, &(struct pool_step){.doc = files.files, .is_files = true});
+    pool_note(pool, want.kind, want.options);
+    pool_note(pool, data->split, NULL);
     r = source_open(source, &want, &files, pool->arena, err);
     if (r == 0) {
         source->is_stored = true;

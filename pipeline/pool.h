@@ -11,6 +11,7 @@
 #ifndef PIPELINE_POOL_H
 #define PIPELINE_POOL_H
 
+#include "base/hash.h"
 #include "pipeline/op.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/source.h"
@@ -18,6 +19,7 @@
 
 struct stream;
 struct pool_item;
+struct pool_step;
 struct pool {
     struct arena *arena;
     const struct pipeline_store *store;
@@ -26,12 +28,17 @@ struct pool {
     /* Of all stages and ops in the order in which they are written, inner streams included. */
     struct stage_names stage_names;
     struct op_names op_names;
+    struct pool_step *first_step, *last_step; /* what was compiled so far */
 };
 
 void pool_init(struct pool *pool, const struct pipeline_store *store, struct arena *arena);
 void pool_close(struct pool *pool);
 int pool_open(struct pool *pool, const struct job_stream *data, struct source **ret,
               struct err *err);
+/* What was compiled so far, in its order: a text or a document each, which must last. */
+void pool_note(struct pool *pool, const char *text, const struct doc *doc);
+/* A name of all of it, data sets by their content: who compiles the same gets the same. */
+void pool_trail(struct pool *pool, char ret[HASH_ID_TEXT]);
 struct source *pool_source(struct pool *pool); /* empty */
 struct stream *pool_stream(struct pool *pool); /* empty */
 /* The i-th stream made, or NULL: the order in which elements pass through them. */

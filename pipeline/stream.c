@@ -418,6 +418,7 @@ static int add_stage(struct compile *c, const struct doc *doc, const char **ret_
         return r;
     }
     *ret_name = stage.desc->name;
+    pool_note(c->pool, NULL, doc);
     c->ignores_errors = c->ignores_errors || (stage.desc->flags & STAGE_IGNORES_ERRORS) != 0;
     switch (stage.desc->kind) {
     case STAGE_MAP: {
@@ -516,6 +517,15 @@ static int count_steps(struct compile *c)
     return 0;
 }
 
+/* Of how a list is compiled all that changes what a stage gets. */
+static void note_want(struct pool *pool, const struct stream_want *want)
+{
+    pool_note(pool,
+              arena_printf(pool->arena, "stream %llu %d %d %d", (unsigned long long)want->seed,
+                           want->is_training, want->is_ops_only, want->is_inner),
+              NULL);
+}
+
 int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want,
                    struct pool *pool, struct err *err)
 {
@@ -527,10 +537,12 @@ int stream_compile(struct stream *ret, struct source *source, const struct strea
                         .n = source->samples};
     *ret = (struct stream){.source = source, .seed = want->seed, .is_inner = want->is_inner};
     mark(&c, source->desc->name, false);
+    note_want(pool, want);
     int r = read_stages(&c);
     ret->marks = c.marks.first;
     r = r < 0 || want->is_inner ? r : count_steps(&c);
     ret->ignores_errors = c.ignores_errors;
+    pool_note(pool, "end", NULL);
     r = r < 0 ? r : make_chains(&c, ret);
     if (r == 0) {
         block_find(ret, c.arena);

@@ -85,8 +85,9 @@ static int derive(const struct stage *stage, struct derive *derive, struct sourc
                   struct err *err)
 {
     struct state *k = ARENA_NEW(derive->pool->arena, struct state);
-    const struct derive_select how = {.key = key, .select = choose, .context = k};
     k->options = stage->ctx;
+    const struct derive_select how = {
+        .high = (int64_t)k->options->target_dist.n - 1, .key = key, .select = choose, .context = k};
     k->seed = k->options->seed >= 0 ? (uint64_t)k->options->seed : stage->seed;
     k->id = stage->id;
     k->keep = arena_array(derive->pool->arena, k->options->target_dist.n, sizeof *k->keep);

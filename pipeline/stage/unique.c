@@ -69,7 +69,8 @@ static int derive(const struct stage *stage, struct derive *derive, struct sourc
 {
     const struct unique *k = stage->ctx;
     uint32_t *fields = ARENA_NEW(derive->pool->arena, uint32_t);
-    const struct derive_select how = {.key = key, .select = choose, .context = fields};
+    const struct derive_select how = {
+        .low = INT64_MIN + 1, .high = INT64_MAX, .key = key, .select = choose, .context = fields};
     int r = derive_fields(&derive->in->spec, &k->fields, fields, err);
     return r < 0 ? r : derive_select(derive, &how, ret, err);
 }

@@ -1,12 +1,15 @@
 /* Every stage against tf.data: cases.json holds what it gives, made by make_cases.py. Each case is
  * read in order, in any order, in the next iteration, by several workers of which one is replaced,
  * and in shards. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "pipeline/kept.h"
 #include "pipeline/stream.h"
 #include "tests/pipeline/fixture.h"
 
@@ -294,6 +297,58 @@ START_TEST(test_shards)
 }
 END_TEST
 
+/* Who compiles the same again finds what was made and reads no element for it; a damaged file is
+ * made anew. */
+static void damage_all(const char *folder)
+{
+    char path[2 * TEST_PATH];
+    DIR *dir = opendir(folder);
+    ck_assert_ptr_nonnull(dir);
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        char byte = 0;
+        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        const off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+        if (end > 0) {
+            ck_assert_int_eq(pread(fd, &byte, 1, end - 1), 1);
+            byte = (char)(byte ^ 1);
+            ck_assert_int_eq(pwrite(fd, &byte, 1, end - 1), 1);
+        }
+        close(fd);
+    }
+    closedir(dir);
+}
+
+START_TEST(test_kept)
+{
+    const struct doc *test = &cases->items[_i];
+    const struct list wanted = read_all(test, 0, 0, 0), next = read_all(test, 1, 0, 0);
+    char folder[TEST_PATH];
+    test_dir_make(folder);
+    struct kept kept = {.fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    f.store.kept = &kept;
+    const struct list first = read_all(test, 0, 0, 0), first_next = read_all(test, 1, 0, 0);
+    const int64_t n_made = kept.n_made, n_elements = kept.n_elements;
+    ck_assert_int_eq(kept.n_damaged, 0);
+    const struct list again = read_all(test, 0, 0, 0), again_next = read_all(test, 1, 0, 0);
+    ck_assert_int_eq(kept.n_made, n_made);
+    ck_assert_int_eq(kept.n_elements, n_elements);
+    damage_all(folder);
+    const struct list anew = read_all(test, 0, 0, 0), anew_next = read_all(test, 1, 0, 0);
+    ck_assert_int_eq(kept.n_damaged, n_made);
+    ck_assert_int_eq(kept.n_made, 2 * n_made);
+    ck_assert_int_eq(kept.n_elements, 2 * n_elements);
+    const struct list *const lists[] = {&first,      &again,      &anew,
+                                        &first_next, &again_next, &anew_next};
+    for (int i = 0; i < 6; i++) {
+        compare(test, "kept", lists[i], i < 3 ? &wanted : &next, false);
+    }
+    f.store.kept = NULL;
+    close(kept.fd);
+    test_dir_remove(folder);
+}
+END_TEST
+
 /* A new stage cannot escape. */
 START_TEST(test_all_stages_have_cases)
 {
@@ -323,6 +378,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tcase, test_restored, 0, n);
     tcase_add_loop_test(tcase, test_workers, 0, n);
     tcase_add_loop_test(tcase, test_shards, 0, n);
+    tcase_add_loop_test(tcase, test_kept, 0, n);
     tcase_add_test(tcase, test_all_stages_have_cases);
     suite_add_tcase(suite, tcase);
     return suite;
