@@ -195,7 +195,8 @@ static int find_rows(struct column *c, int64_t iteration, int64_t *ret, struct e
 
 int column_make(struct column *column, int64_t iteration, struct err *err)
 {
-    struct make m = {.column = column, .kept = column->pool->store->kept};
+    struct make m = {.column = column,
+                     .kept = column->pool->is_fed ? NULL : column->pool->store->kept};
     int r = find_rows(column, iteration, &m.rows, err);
     if (r < 0) {
         return r;

@@ -64,7 +64,7 @@ const struct stream *pool_inner(const struct pool *pool, int i)
     return NULL;
 }
 
-static void note(struct pool *pool, const struct pool_step *what)
+static struct pool_step *note(struct pool *pool, const struct pool_step *what)
 {
     struct pool_step *step = ARENA_NEW(pool->arena, struct pool_step);
     *step = *what;
@@ -74,11 +74,12 @@ static void note(struct pool *pool, const struct pool_step *what)
         pool->first_step = step;
     }
     pool->last_step = step;
+    return step;
 }
 
 void pool_note(struct pool *pool, const char *text, const struct doc *doc)
 {
-    note(pool, &(struct pool_step){.text = text, .doc = doc});
+    (void)note(pool, &(struct pool_step){.text = text, .doc = doc});
 }
 
 /* A manifest may have many files: no text of it is made. */
@@ -86,7 +87,7 @@ static void hash_files(const struct doc *files, char id[HASH_ID_TEXT])
 {
     struct hash hash;
     hash_init(&hash);
-    for (size_t i = 0; i < files->n; i++) {
+    for (size_t i = 0; files != NULL && i < files->n; i++) {
         const char *path = doc_str(&files->items[i], "path", "");
         const char *blob = doc_str(&files->items[i], "id", "");
         hash_update(&hash, path, strlen(path) + 1);
@@ -111,17 +112,22 @@ static void name_step(struct pool_step *step)
     buf_fini(&text);
 }
 
-void pool_trail(struct pool *pool, char ret[HASH_ID_TEXT])
+static void name_from(struct pool_step *step, char ret[HASH_ID_TEXT])
 {
     struct hash hash;
     hash_init(&hash);
-    for (struct pool_step *step = pool->first_step; step != NULL; step = step->next) {
+    for (; step != NULL; step = step->next) {
         if (step->id[0] == '\0') {
             name_step(step);
         }
         hash_update(&hash, step->id, sizeof step->id);
     }
     hash_final(&hash, ret);
+}
+
+void pool_trail(struct pool *pool, char ret[HASH_ID_TEXT])
+{
+    name_from(pool->first_step, ret);
 }
 
 static const struct pipeline_manifest *find_manifest(const struct pipeline_store *store,
@@ -148,16 +154,16 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
         return err_set_at(err, ERR_MISSING, "dataset",
                           "the folder of data set '%s' did not come with it", data->dataset);
     }
-    const struct source_store files = {.blobs_fd = pool->store->blobs_fd,
-                                       .in_place = in_place,
-                                       .place_fd = manifest->place_fd,
-                                       .dataset = data->dataset,
-                                       .files = doc_get(manifest->files, "files"),
-                                       .shards = doc_get(manifest->files, "shards"),
-                                       .split = data->split,
-                                       .kept = pool->store->kept,
-                                       .feed = doc_get(manifest->files, "feed"),
-                                       .asks = pool->store->asks};
+    struct source_store files = {.blobs_fd = pool->store->blobs_fd,
+                                 .in_place = in_place,
+                                 .place_fd = manifest->place_fd,
+                                 .dataset = data->dataset,
+                                 .files = doc_get(manifest->files, "files"),
+                                 .shards = doc_get(manifest->files, "shards"),
+                                 .split = data->split,
+                                 .kept = pool->store->kept,
+                                 .feed = doc_get(manifest->files, "feed"),
+                                 .asks = pool->store->asks};
     struct source *source = pool_source(pool);
     struct source_want want = {.kind = doc_str(manifest->files, "kind", "auto")};
     int r = data->source != NULL ? opt_named(data->source, &want.kind, &want.options, err) : 0;
@@ -165,9 +171,18 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
         err_prefix(err, "source");
         return r;
     }
-    note(pool, &(struct pool_step){.doc = files.files, .is_files = true});
+    struct pool_step *first = note(pool, &(struct pool_step){.doc = files.files, .is_files = true});
     pool_note(pool, want.kind, want.options);
     pool_note(pool, data->split, NULL);
+    if (files.feed != NULL) { /* what is computed of it is not of stored bytes */
+        pool->is_fed = true;
+        files.kept = NULL;
+    }
+    if (files.kept != NULL) {
+        char *id = arena_alloc(pool->arena, HASH_ID_TEXT);
+        name_from(first, id);
+        files.id = id;
+    }
     r = source_open(source, &want, &files, pool->arena, err);
     if (r == 0) {
         source->is_stored = true;

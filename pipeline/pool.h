@@ -29,6 +29,7 @@ struct pool {
     struct stage_names stage_names;
     struct op_names op_names;
     struct pool_step *first_step, *last_step; /* what was compiled so far */
+    bool is_fed; /* a client feeds one of the data sets: nothing is kept */
 };
 
 void pool_init(struct pool *pool, const struct pipeline_store *store, struct arena *arena);

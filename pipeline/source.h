@@ -33,7 +33,8 @@ struct source_store {
     const struct doc *feed;     /* of the manifest, or NULL: what a client feeds */
     struct asks *asks;          /* or NULL: nobody can be asked */
     struct source_packs *packs; /* where small files lie; source_open looks */
-    struct kept *kept;          /* kept.h, or NULL */
+    struct kept *kept;          /* kept.h, or NULL; with it: */
+    const char *id;             /* of files, split and options */
 };
 /* The bytes of a file: a part of a descriptor that the caller closes. */
 struct source_blob {

@@ -182,6 +182,56 @@ static int settle_types(struct csv *csv, struct err *err)
     return 0;
 }
 
+/* A column's type and whether it has missing values, a number each; then the rows. */
+void csv_save(const struct csv *csv, struct buf *out)
+{
+    for (size_t c = 0; c < csv->n_columns; c++) {
+        const int64_t column[2] = {csv->columns[c].type, csv->columns[c].has_missing};
+        buf_put(out, column, sizeof column);
+    }
+    buf_put(out, csv->rows.at, csv->rows.n * sizeof *csv->rows.at);
+}
+
+static bool take_known(struct csv *csv)
+{
+    const int64_t *known = csv->options.known;
+    const size_t n = csv->options.known_bytes / sizeof *known, n_first = 2 * csv->n_columns;
+    if (known == NULL || csv->options.known_bytes % sizeof *known != 0 || n < n_first) {
+        return false;
+    }
+    for (size_t c = 0; c < csv->n_columns; c++) {
+        const int64_t type = known[2 * c], has_missing = known[2 * c + 1];
+        const bool is_given = csv->options.columns != NULL;
+        if (type <= CSV_AUTO || type > CSV_TEXT || (has_missing != 0 && has_missing != 1) ||
+            (has_missing == 1 && !csv->options.takes_missing) ||
+            (is_given && (int64_t)csv->columns[c].type != type)) {
+            return false;
+        }
+    }
+    if ((n > n_first && known[n_first] < csv->begin) ||
+        !offsets_set(&csv->rows, known + n_first, n - n_first, 1, csv->in.size)) {
+        return false;
+    }
+    for (size_t c = 0; c < csv->n_columns; c++) {
+        csv->columns[c].type = (enum csv_type)known[2 * c];
+        csv->columns[c].has_missing = known[2 * c + 1] == 1;
+    }
+    return true;
+}
+
+bool csv_was_known(const struct csv *csv)
+{
+    return csv->was_known;
+}
+
+static int find_rows(struct csv *csv, struct err *err)
+{
+    const bool is_given = csv->options.columns != NULL;
+    csv->was_known = take_known(csv);
+    int r = csv->was_known ? 0 : read_rows(csv, is_given, err);
+    return r < 0 || is_given || csv->was_known ? r : settle_types(csv, err);
+}
+
 int csv_open(const struct input *in, const struct csv_options *options, struct csv **ret,
              struct err *err)
 {
@@ -197,8 +247,7 @@ int csv_open(const struct input *in, const struct csv_options *options, struct c
     csv->fields = calloc(CSV_COLUMNS_MAX + 1, sizeof *csv->fields);
     int r = csv->fields == NULL ? err_set(err, ERR_NO_MEMORY, "no memory for a row") : 0;
     r = r < 0 ? r : read_header(csv, err);
-    r = r < 0 ? r : read_rows(csv, options->columns != NULL, err);
-    r = r < 0 || options->columns != NULL ? r : settle_types(csv, err);
+    r = r < 0 ? r : find_rows(csv, err);
     if (r < 0) {
         csv_close(csv);
         return r;

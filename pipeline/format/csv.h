@@ -44,6 +44,9 @@ struct csv_options {
      */
     const struct csv_column *columns;
     size_t n_columns;
+    /* What csv_save gave of this file opened so before, or NULL: then its rows are not read. */
+    const void *known;
+    size_t known_bytes;
 };
 struct csv_value {
     bool is_missing;
@@ -57,6 +60,9 @@ struct csv;
 int csv_open(const struct input *in, const struct csv_options *options, struct csv **ret,
              struct err *err);
 void csv_close(struct csv *csv); /* takes NULL */
+/* Was `known` of use? It is not if it cannot be of this file. */
+bool csv_was_known(const struct csv *csv);
+void csv_save(const struct csv *csv, struct buf *out);
 size_t csv_rows(const struct csv *csv);
 const struct csv_column *csv_columns(const struct csv *csv, size_t *ret_n);
 /* A value a column. */

@@ -23,6 +23,7 @@ struct csv {
     size_t scratch_bytes;
     struct offsets rows;
     int64_t begin, line; /* where to read on */
+    bool was_known;
 };
 
 int csv_fail(const struct csv *csv, int64_t line, int code, struct err *err, const char *format,

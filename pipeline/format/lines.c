@@ -79,6 +79,29 @@ void lines_close(struct lines *lines)
     }
 }
 
+void lines_save(const struct lines *lines, struct buf *out)
+{
+    buf_put(out, lines->begins.at, lines->begins.n * sizeof *lines->begins.at);
+    buf_put(out, lines->numbers.at, lines->numbers.n * sizeof *lines->numbers.at);
+}
+
+bool lines_load(struct lines *lines, const struct input *in, bool skips_blank, const void *data,
+                size_t size)
+{
+    const int64_t *at = data;
+    const size_t lists = skips_blank ? 2 : 1, n = size / sizeof *at / lists;
+    lines->in = *in;
+    lines->window.in = &lines->in;
+    lines->skips_blank = skips_blank;
+    const bool is_sound =
+        size == n * lists * sizeof *at && offsets_set(&lines->begins, at, n, 1, in->size) &&
+        (!skips_blank || offsets_set(&lines->numbers, at + n, n, 1, in->size + 2));
+    if (!is_sound) {
+        lines_close(lines);
+    }
+    return is_sound;
+}
+
 int64_t lines_number(const struct lines *lines, size_t i)
 {
     return lines->skips_blank ? lines->numbers.at[i] : (int64_t)i + 1;

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "pipeline/format/input.h"
 #include "pipeline/format/offsets.h"
 
@@ -28,6 +29,11 @@ struct lines {
 };
 int lines_open(struct lines *lines, const struct input *in, bool skips_blank, struct err *err);
 void lines_close(struct lines *lines);
+/* What was opened, for the next to open the same file without reading it; false: it cannot be of
+ * it, and nothing is opened. */
+void lines_save(const struct lines *lines, struct buf *out);
+bool lines_load(struct lines *lines, const struct input *in, bool skips_blank, const void *data,
+                size_t size);
 static inline size_t lines_n(const struct lines *lines)
 {
     return lines->begins.n;

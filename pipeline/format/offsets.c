@@ -1,6 +1,7 @@
 #include "pipeline/format/offsets.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void offsets_fini(struct offsets *offsets)
 {
@@ -26,4 +27,23 @@ int offsets_add(struct offsets *o, int64_t offset, struct err *err)
     }
     o->at[o->n++] = offset;
     return 0;
+}
+
+bool offsets_set(struct offsets *o, const int64_t *at, size_t n, int64_t step, int64_t end)
+{
+    for (size_t i = 0; i < n; i++) {
+        const bool rises = i == 0 ? at[0] >= 0 : at[i] > at[i - 1] && at[i] - at[i - 1] >= step;
+        if (!rises || at[i] >= end) {
+            return false;
+        }
+    }
+    int64_t *copy = n <= OFFSETS_MAX ? malloc((n + 1) * sizeof *copy) : NULL;
+    if (copy == NULL) {
+        return false;
+    }
+    if (n > 0) {
+        memcpy(copy, at, n * sizeof *copy);
+    }
+    *o = (struct offsets){.at = copy, .n = n, .capacity = n + 1};
+    return true;
 }

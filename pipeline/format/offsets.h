@@ -8,6 +8,7 @@
 #ifndef FORMAT_OFFSETS_H
 #define FORMAT_OFFSETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +22,7 @@ struct offsets {
 };
 void offsets_fini(struct offsets *offsets);
 int offsets_add(struct offsets *offsets, int64_t offset, struct err *err);
+/* A copy of n that were added before, if they rise by at least `step` and end before `end`. */
+bool offsets_set(struct offsets *offsets, const int64_t *at, size_t n, int64_t step, int64_t end);
 
 #endif

@@ -328,3 +328,64 @@ void tar_index_fini(struct tar_index *index)
         *index = (struct tar_index){.n = 0};
     }
 }
+
+/* Numbers of members, folders and bytes of names; then the members, then the names. */
+struct saved {
+    int64_t n, n_folders, n_names;
+};
+
+void tar_index_save(const struct tar_index *index, struct buf *out)
+{
+    const struct saved saved = {(int64_t)index->n, (int64_t)index->n_folders,
+                                (int64_t)index->names.size};
+    buf_put(out, &saved, sizeof saved);
+    buf_put(out, index->members, index->n * sizeof *index->members);
+    buf_put(out, index->names.data, index->names.size);
+}
+
+static bool is_sound(const struct tar_index *index, const struct input *in)
+{
+    const int64_t n_names = (int64_t)index->names.size;
+    for (size_t i = 0; i < index->n; i++) {
+        const struct tar_member *m = &index->members[i];
+        if (m->offset < 0 || m->size < 0 || m->size > TAR_MEMBER_MAX || m->offset > in->size ||
+            m->size > in->size - m->offset || m->name < 0 || m->name >= n_names) {
+            return false;
+        }
+        const char *name = tar_name(index, i);
+        if (member_check_name(in, 0, name, strlen(name), NULL) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool tar_index_load(struct tar_index *index, const struct input *in, const void *data, size_t size)
+{
+    struct saved saved;
+    if (size < sizeof saved) {
+        return false;
+    }
+    memcpy(&saved, data, sizeof saved);
+    const char *members = (const char *)data + sizeof saved;
+    const size_t rest = size - sizeof saved, each = sizeof *index->members;
+    if (saved.n < 0 || saved.n > TAR_MEMBERS_MAX || saved.n_folders < 0 || saved.n_names < 0 ||
+        (uint64_t)saved.n > rest / each || rest - (size_t)saved.n * each != (size_t)saved.n_names) {
+        return false;
+    }
+    const char *names = members + (size_t)saved.n * each;
+    index->members = malloc((size_t)saved.n * each + 1);
+    if (index->members == NULL || (saved.n_names > 0 && names[saved.n_names - 1] != '\0')) {
+        tar_index_fini(index);
+        return false;
+    }
+    memcpy(index->members, members, (size_t)saved.n * each);
+    index->n = index->capacity = (size_t)saved.n;
+    index->n_folders = (size_t)saved.n_folders;
+    buf_put(&index->names, names, (size_t)saved.n_names);
+    const bool is_good = is_sound(index, in);
+    if (!is_good) {
+        tar_index_fini(index);
+    }
+    return is_good;
+}

@@ -18,6 +18,8 @@
 #ifndef FORMAT_TAR_H
 #define FORMAT_TAR_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "pipeline/format/input.h"
 
@@ -39,6 +41,10 @@ struct tar_index {
 };
 int tar_index_build(struct tar_index *index, const struct input *in, struct err *err);
 void tar_index_fini(struct tar_index *index);
+/* What was built, for the next to have it without reading the archive; false: it cannot be of it.
+ */
+void tar_index_save(const struct tar_index *index, struct buf *out);
+bool tar_index_load(struct tar_index *index, const struct input *in, const void *data, size_t size);
 static inline const char *tar_name(const struct tar_index *index, size_t i)
 {
     return index->names.data + index->members[i].name;

@@ -20,6 +20,8 @@ enum { TFRECORD_BYTES_MAX = 1 << 26, TFRECORD_HEAD = 12, TFRECORD_FOOT = 4 };
 
 /* Positions of the records' heads, and the end: n records give n + 1 positions. */
 int tfrecord_index(struct offsets *index, const struct input *in, struct err *err);
+/* The same from positions that were found before; false if they cannot be the file's. */
+bool tfrecord_load(struct offsets *index, const struct input *in, const void *data, size_t size);
 int tfrecord_read(const struct offsets *index, struct input_window *window, size_t record,
                   const unsigned char **ret, size_t *ret_size, struct err *err);
 

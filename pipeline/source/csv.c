@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "pipeline/format/csv.h"
+#include "pipeline/source/index.h"
 #include "pipeline/source/parts.h"
 #include "pipeline/source/table.h"
 
@@ -71,7 +72,7 @@ static int open_file(struct csv_source *k, int part, const struct csv_column *co
     csv_close(k->files[part]);
     k->files[part] = NULL;
     int r = find_delimiter(k, k->parts.v[part].path, &how.delimiter, err);
-    return r < 0 ? r : csv_open(&k->parts.v[part].in, &how, &k->files[part], err);
+    return r < 0 ? r : index_csv(&k->parts, part, &how, &k->files[part], err);
 }
 
 /* Of two types one that holds both. */
@@ -171,6 +172,7 @@ static int open_csv(struct source *source, const struct source_store *store, str
                               .what = "column",
                               .options = &k->table_how,
                               .is_scanned = true,
+                              .store = &k->store,
                               .names = names,
                               .n_names = n,
                               .row = row};

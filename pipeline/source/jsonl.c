@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "pipeline/format/jsonl.h"
+#include "pipeline/source/index.h"
 #include "pipeline/source/parts.h"
 #include "pipeline/source/table.h"
 
@@ -174,13 +175,17 @@ static int open_jsonl(struct source *source, const struct source_store *store, s
     struct jsonl *k = source->ctx;
     k->store = *store;
     arena_init(&k->arena);
-    k->table = (struct table){
-        .kind = "jsonl", .what = "key", .options = &k->table_how, .is_scanned = true, .row = row};
+    k->table = (struct table){.kind = "jsonl",
+                              .what = "key",
+                              .options = &k->table_how,
+                              .is_scanned = true,
+                              .store = &k->store,
+                              .row = row};
     int r = parts_find(&k->parts, &k->store, endings, arena, err);
     k->files = arena_array(arena, (size_t)k->parts.n + 1, sizeof *k->files);
     for (int i = 0; i < k->parts.n && r == 0; i++) {
         r = parts_open(&k->parts, i, err);
-        r = r < 0 ? r : jsonl_open(&k->files[i], &k->parts.v[i].in, err);
+        r = r < 0 ? r : index_lines(&k->parts, i, true, &k->files[i], err);
         if (r == 0) {
             parts_count(&k->parts, i, (int64_t)lines_n(&k->files[i]), source);
         }

@@ -266,7 +266,7 @@ static int look_over(struct table *k, struct source *source, struct look *looks,
 }
 
 /* Words, and the greatest number of y. */
-static int scan_row(struct table *k, int64_t row, int y, int64_t *most, int64_t *at,
+static int scan_row(struct table *k, int64_t row, int y, struct table_scan *found,
                     struct arena *arena, struct err *err)
 {
     for (int f = 0; f < k->record.n; f++) {
@@ -280,11 +280,12 @@ static int scan_row(struct table *k, int64_t row, int y, int64_t *most, int64_t 
                 return record_fail(&names, field->record, NULL, r, err, "'%s' %.300s",
                                    field->record->from.v[0], err != NULL ? err->text : "");
             }
-        } else if (f == y && value->type == TABLE_INT && value->n == 1 && value->i[0] > *most) {
-            *most = value->i[0];
-            *at = row;
+        } else if (f == y && value->type == TABLE_INT && value->n == 1 &&
+                   value->i[0] > found->most) {
+            found->most = value->i[0];
+            found->at = row;
         } else if (f == y && value->type == TABLE_INT && value->n == 1 && value->i[0] < 0) {
-            *most = INT64_MAX; /* no classes */
+            found->most = INT64_MAX; /* no classes */
         }
     }
     return 0;
@@ -310,22 +311,26 @@ static void declare_classes(struct table *k, struct source *source, int y, int64
 static int scan(struct table *k, struct source *source, struct arena *arena, struct err *err)
 {
     const int y = element_find(&source->spec, "y");
-    int64_t most = -1, at = 0;
+    struct table_scan found = {.most = -1};
     bool is_wanted = y >= 0 && source->spec.fields[y].spec.dtype == DTYPE_I64 &&
                      source->spec.fields[y].spec.shape.rank == 0;
     const bool has_classes = is_wanted;
     for (int f = 0; f < k->record.n; f++) {
         is_wanted = is_wanted || k->fields[f].is_word;
     }
-    for (int64_t i = 0; i < source->samples && is_wanted && k->is_scanned; i++) {
+    is_wanted = is_wanted && k->is_scanned && !table_scan_load(k, source->samples, &found, arena);
+    for (int64_t i = 0; i < source->samples && is_wanted; i++) {
         int r = k->row(source, i, k->values, err);
-        r = r == 0 ? scan_row(k, i, y, &most, &at, arena, err) : err_is_data(r) ? 0 : r;
+        r = r == 0 ? scan_row(k, i, y, &found, arena, err) : err_is_data(r) ? 0 : r;
         if (r < 0) {
             return r;
         }
     }
+    if (is_wanted) {
+        table_scan_save(k, &found);
+    }
     if (has_classes) {
-        declare_classes(k, source, y, most, at, arena);
+        declare_classes(k, source, y, found.most, found.at, arena);
     }
     return 0;
 }

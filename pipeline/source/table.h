@@ -56,6 +56,7 @@ struct table {
     const struct table_options *options;
     const struct picture_options *pictures; /* or NULL: none are decoded */
     bool is_scanned;                        /* opening looks at every row for words and classes */
+    const struct source_store *store;       /* where what was found so is kept */
     const char *const *names;
     size_t n_names;
     /* The values of a row, one a column, borrowed until the next call. */
@@ -66,6 +67,15 @@ struct table {
     struct record record;
     struct table_field fields[ELEMENT_FIELDS_MAX];
 };
+/* What opening found in all rows, besides words: y's greatest number, and where. */
+struct table_scan {
+    int64_t most, at;
+};
+/* table_scan.c: the same of an opening before this one, words included; false: it is not kept. */
+bool table_scan_load(struct table *table, int64_t rows, struct table_scan *ret,
+                     struct arena *arena);
+void table_scan_save(const struct table *table, const struct table_scan *scan);
+
 /* source->samples rows are there. */
 int table_open(struct table *table, struct source *source, struct arena *arena, struct err *err);
 void table_fini(struct table *table); /* takes a zeroed one */

@@ -4,6 +4,7 @@
 
 #include "pipeline/format/lines.h"
 #include "pipeline/format/utf8.h"
+#include "pipeline/source/index.h"
 #include "pipeline/source/labelled.h"
 #include "pipeline/source/parts.h"
 
@@ -63,7 +64,7 @@ static int open_lines(struct source *source, struct arena *arena, struct err *er
     k->lines = arena_array(arena, (size_t)k->parts.n + 1, sizeof *k->lines);
     for (int i = 0; i < k->parts.n && r == 0; i++) {
         r = parts_open(&k->parts, i, err);
-        r = r < 0 ? r : lines_open(&k->lines[i], &k->parts.v[i].in, k->skip_blank, err);
+        r = r < 0 ? r : index_lines(&k->parts, i, k->skip_blank, &k->lines[i], err);
         if (r == 0) {
             parts_count(&k->parts, i, (int64_t)lines_n(&k->lines[i]), source);
         }

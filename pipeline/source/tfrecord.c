@@ -3,6 +3,7 @@
 
 #include "pipeline/format/example.h"
 #include "pipeline/format/tfrecord.h"
+#include "pipeline/source/index.h"
 #include "pipeline/source/parts.h"
 #include "pipeline/source/table.h"
 
@@ -164,7 +165,7 @@ static int open_parts(struct tfrecord *k, struct source *source, struct arena *a
     k->indexes = arena_array(arena, (size_t)k->parts.n + 1, sizeof *k->indexes);
     for (int i = 0; i < k->parts.n && r == 0; i++) {
         r = parts_switch(&k->parts, i, err);
-        r = r < 0 ? r : tfrecord_index(&k->indexes[i], &k->parts.v[i].in, err);
+        r = r < 0 ? r : index_tfrecord(&k->parts, i, &k->indexes[i], err);
         if (r == 0) {
             parts_count(&k->parts, i, k->indexes[i].n > 0 ? (int64_t)k->indexes[i].n - 1 : 0,
                         source);

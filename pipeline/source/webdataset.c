@@ -7,6 +7,7 @@
 #include "pipeline/format/npy.h"
 #include "pipeline/format/number.h"
 #include "pipeline/format/samples.h"
+#include "pipeline/source/index.h"
 #include "pipeline/source/parts.h"
 #include "pipeline/source/table.h"
 
@@ -248,7 +249,7 @@ static int open_shards(struct webdataset *k, struct source *source, struct arena
     for (int i = 0; i < k->parts.n && r == 0; i++) {
         struct shard *shard = &k->shards[i];
         r = parts_switch(&k->parts, i, err);
-        r = r < 0 ? r : tar_index_build(&shard->index, &k->parts.v[i].in, err);
+        r = r < 0 ? r : index_tar(&k->parts, i, &shard->index, err);
         r = r < 0 ? r : samples_build(&shard->samples, &shard->index, k->parts.v[i].path, err);
         if (r == 0) {
             parts_count(&k->parts, i, (int64_t)shard->samples.n, source);

@@ -1,10 +1,14 @@
 /* Sources of records: csv, jsonl, tfrecord, webdataset. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "pipeline/format/crc32c.h"
+#include "pipeline/kept.h"
 #include "pipeline/source.h"
 #include "tests/pipeline/fixture.h"
 
@@ -384,14 +388,10 @@ static void check_classes(const char *wanted)
     buf_fini(&text);
 }
 
-START_TEST(test_good)
+static void check_good(const struct good *g)
 {
-    TEST_NEED_SHARED(shared);
-    (void)shared;
-    const struct good *g = &goods[_i];
     unsigned char *slab;
     struct opt_groups bad = {0};
-    add_set(g->set);
     ck_assert_msg(compile(g->set, g->options, g->split) == 0, "%s: %s: %s", g->options, f.err.path,
                   f.err.text);
     ck_assert_msg(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 2, &slab, &bad) == 0, "%s", f.err.text);
@@ -407,6 +407,94 @@ START_TEST(test_good)
                       g->options, (long long)i, number(g->dtype, slab + field->offset, i));
     }
     check_classes(g->classes);
+}
+
+START_TEST(test_good)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    add_set(goods[_i].set);
+    check_good(&goods[_i]);
+}
+END_TEST
+
+/* ---- indexes in a kept folder ---- */
+
+static void compile_again(void)
+{
+    pipeline_destroy(f.pipeline);
+    f.pipeline = NULL;
+}
+
+/* The same file with one of its numbers changed and a right checksum, as a process that was broken
+ * in could put it there: whatever comes of it, nothing is read where it must not be (asan looks).
+ */
+static void put_hostile(struct kept *kept, const char *id, const struct good *g)
+{
+    static const int64_t hostile[] = {-1, INT64_MIN, INT64_MAX, 0, 1, 7, 1 << 20};
+    void *data = NULL;
+    size_t size = 0;
+    ck_assert_int_eq(kept_read(kept, id, 1 << 20, &data, &size), 0);
+    int64_t *words = data;
+    for (size_t i = 0; i < size / 8 && i < 40; i++) {
+        const int64_t was = words[i];
+        for (size_t k = 0; k < sizeof hostile / sizeof hostile[0]; k++) {
+            unsigned char *slab;
+            struct opt_groups bad = {0};
+            words[i] = hostile[k];
+            ck_assert_int_eq(kept_put(kept, id, data, size, NULL), 0);
+            compile_again();
+            if (compile(g->set, g->options, g->split) == 0) {
+                (void)fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 2, &slab, &bad);
+            }
+        }
+        words[i] = was;
+    }
+    free(data);
+}
+
+static int for_each_kept(const char *folder, struct kept *kept, const struct good *g)
+{
+    int n = 0;
+    DIR *dir = opendir(folder);
+    char ids[16][HASH_ID_TEXT];
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (entry->d_name[0] != '.') {
+            ck_assert_int_lt(n, 16);
+            (void)snprintf(ids[n++], HASH_ID_TEXT, "%.64s", entry->d_name);
+        }
+    }
+    closedir(dir);
+    for (int i = 0; i < n && g != NULL; i++) {
+        put_hostile(kept, ids[i], g);
+    }
+    return n;
+}
+
+START_TEST(test_kept)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    const struct good *g = &goods[_i];
+    char folder[TEST_PATH];
+    test_dir_make(folder);
+    struct kept kept = {.fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    f.store.kept = &kept;
+    add_set(g->set);
+    check_good(g);
+    const int64_t n_made = kept.n_made;
+    ck_assert_int_ge(n_made, 1);
+    ck_assert_int_eq(for_each_kept(folder, &kept, NULL), n_made);
+    kept.n_missed = 0;
+    compile_again();
+    check_good(g);
+    ck_assert_int_eq(kept.n_made, n_made);
+    ck_assert_int_eq(kept.n_missed, 0);
+    ck_assert_int_ge(kept.n_found, n_made);
+    ck_assert_int_eq(for_each_kept(folder, &kept, g), n_made);
+    f.store.kept = NULL;
+    close(kept.fd);
+    test_dir_remove(folder);
 }
 END_TEST
 
@@ -577,6 +665,7 @@ static Suite *make_suite(void)
     TCase *c = tcase_create("table");
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_loop_test(c, test_good, 0, sizeof goods / sizeof goods[0]);
+    tcase_add_loop_test(c, test_kept, 0, sizeof goods / sizeof goods[0]);
     tcase_add_loop_test(c, test_wrong, 0, sizeof wrongs / sizeof wrongs[0]);
     tcase_add_loop_test(c, test_bad, 0, sizeof bads / sizeof bads[0]);
     tcase_add_test(c, test_ragged);
