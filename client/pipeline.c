@@ -43,7 +43,8 @@ static const char *elements_text(const struct doc *stage, struct arena *arena)
     if (n >= 0) {
         show_count(n, number);
     }
-    return batch > 0 ? arena_printf(arena, "%s batch%s of %lld", number, n == 1 ? "" : "es",
+    return batch > 0 ? arena_printf(arena, "%s batch%s of %s%lld", number, n == 1 ? "" : "es",
+                                    doc_bool(stage, "fewer_rows", false) ? "at most " : "",
                                     (long long)batch)
                      : arena_printf(arena, "%s sample%s", number, n == 1 ? "" : "s");
 }

@@ -15,11 +15,19 @@
 #include "pipeline/expr.h"
 #include "pipeline/stream.h"
 
+struct derive_pads;
+/* How rows become batches, of a stage that makes them (STAGE_BATCH). */
+struct derive_batch {
+    struct stage_batch options;     /* batch_size 0: elements come out, no batches */
+    bool has_holes;                 /* batches may have fewer rows (source_desc.is_hole) */
+    const struct derive_pads *pads; /* what rows are filled up to in their batch; NULL: all alike */
+};
 struct derive {
     struct stream *in;              /* what stands before the stage */
     const struct stream_want *want; /* of the stream that the stage stands in */
     struct pool *pool;
-    const char *path; /* of the stage: "pipeline[2].zip" */
+    const char *path;          /* of the stage: "pipeline[2].zip" */
+    struct derive_batch batch; /* of STAGE_BATCH: as its options say, for the stage to change */
 };
 
 /* Opens {dataset, split, pipeline} of the options; `at`: its path below the stage. */
@@ -95,6 +103,8 @@ int derive_join(const struct derive *derive, const struct derive_join *join, str
 struct derive_pads {
     struct shape shape[ELEMENT_FIELDS_MAX]; /* of each field; -1 = as the longest */
     double value[ELEMENT_FIELDS_MAX];
+    const struct element_spec *at_least; /* what is to be found is no less than this, or NULL */
+    int64_t longest; /* of every axis that is to be found, where that is known; else 0 */
     bool is_open[ELEMENT_FIELDS_MAX][SHAPE_RANK_MAX]; /* to be found; derive_pad's own */
 };
 int derive_pad(struct derive *derive, const struct derive_pads *pads, struct source *ret,
@@ -125,8 +135,10 @@ struct derive_expr {
     struct expr *expr;
     struct op_scratch scratch;
 };
-int derive_select_expr(struct derive *derive, const char *text, const char *row,
-                       struct derive_expr *ret, struct err *err);
+int derive_select_expr(struct arena *arena, const struct element_spec *spec, const char *text,
+                       const char *row, struct derive_expr *ret, struct err *err);
+/* Of what derive_select made: the key of an element of the stream before it. */
+int64_t derive_select_key(const struct source *select, const struct stage_place *place);
 int derive_expr_run(struct derive_expr *expr, const struct element *element, double *ret,
                     struct err *err);
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pipeline/derive.h"
+#include "pipeline/derive_batch.h"
 
 struct pad {
     struct stream *in;
@@ -65,32 +65,47 @@ static void copy_lines(const struct tensor *in, struct tensor *out)
     }
 }
 
-static int pad_field(struct pad *k, int field, struct tensor *x, struct err *err)
+int derive_pad_fits(const char *name, const struct shape *shape, const struct shape *wanted,
+                    struct err *err)
 {
-    const struct shape *wanted = &k->pads.shape[field];
-    int64_t n = 0, given = 0;
     for (int i = 0; i < wanted->rank; i++) {
-        if (x->shape.d[i] > wanted->d[i]) {
+        if (shape->d[i] > wanted->d[i]) {
             char a[96], b[96];
-            shape_format(&x->shape, a, sizeof a);
+            shape_format(shape, a, sizeof a);
             shape_format(wanted, b, sizeof b);
-            return err_set(err, ERR_SHAPE, "field '%s' is %s and does not fit into %s",
-                           k->in->spec.fields[field].name, a, b);
+            return err_set(err, ERR_SHAPE, "field '%s' is %s and does not fit into %s", name, a, b);
         }
     }
-    int r = shape_count(wanted, &n);
-    r = r < 0 ? r : shape_count(&x->shape, &given);
-    if (r < 0) {
-        return err_set(err, r, "field '%s' is too large", k->in->spec.fields[field].name);
-    }
-    struct tensor out = {.dtype = x->dtype, .shape = *wanted};
-    out.data = op_scratch_need(&k->made[field], (size_t)n * dtype_bytes(x->dtype) + 1);
-    fill(&out, n, k->pads.value[field]);
-    if (given > 0) {
-        copy_lines(x, &out);
-    }
-    *x = out;
     return 0;
+}
+
+void derive_pad_copy(const struct tensor *in, double value, struct tensor *out)
+{
+    int64_t n = 0, given = 0;
+    BUG_ON(shape_count(&out->shape, &n) < 0 || shape_count(&in->shape, &given) < 0);
+    fill(out, n, value);
+    if (in->shape.rank == 0) {
+        memcpy(out->data, in->data, dtype_bytes(in->dtype));
+    } else if (given > 0) {
+        copy_lines(in, out);
+    }
+}
+
+int derive_pad_field(const char *name, const struct shape *wanted, double value,
+                     struct op_scratch *made, struct tensor *x, struct err *err)
+{
+    size_t bytes;
+    int r = derive_pad_fits(name, &x->shape, wanted, err);
+    if (r == 0 && (shape_bytes(wanted, x->dtype, &bytes) < 0 || bytes > (size_t)1 << 30)) {
+        r = err_set(err, ERR_LIMIT, "field '%s' is too large", name);
+    }
+    if (r == 0) {
+        struct tensor out = {.dtype = x->dtype, .shape = *wanted};
+        out.data = op_scratch_need(made, bytes + 1);
+        derive_pad_copy(x, value, &out);
+        *x = out;
+    }
+    return r;
 }
 
 static int read_pad(struct source *source, const struct stage_place *place,
@@ -100,7 +115,8 @@ static int read_pad(struct source *source, const struct stage_place *place,
     int r = stream_get(k->in, place, call, ret, err);
     for (int i = 0; i < k->in->spec.n && r == 0; i++) {
         if (k->is_needed[i] && !shape_equal(&ret->fields[i].shape, &k->pads.shape[i])) {
-            r = pad_field(k, i, &ret->fields[i], err);
+            r = derive_pad_field(k->in->spec.fields[i].name, &k->pads.shape[i], k->pads.value[i],
+                                 &k->made[i], &ret->fields[i], err);
         }
     }
     return r;
@@ -112,6 +128,12 @@ static int64_t trace_pad(const struct source *source, const struct stage_place *
     return derive_trace(k->in, place);
 }
 
+static bool is_hole(const struct source *source, const struct stage_place *place)
+{
+    const struct pad *k = source->ctx;
+    return stream_is_hole(k->in, place);
+}
+
 static void close_pad(struct source *source)
 {
     struct pad *k = source->ctx;
@@ -121,7 +143,7 @@ static void close_pad(struct source *source)
 }
 
 static const struct source_desc pad_desc = {
-    .name = "pad", .read = read_pad, .trace = trace_pad, .close = close_pad};
+    .name = "pad", .read = read_pad, .trace = trace_pad, .is_hole = is_hole, .close = close_pad};
 
 /* The axes that are still unknown, of all fields, one after the other. */
 static int find_sizes(const struct column *column, const struct element *element, int64_t *ret,
@@ -164,6 +186,20 @@ static int find_longest(struct pad *k, struct pool *pool, int n_open, struct err
     return r;
 }
 
+/* To what is wanted at least: the rows of a validation stream are as long as those trained on. */
+static void raise(struct pad *k)
+{
+    const struct element_spec *least = k->pads.at_least;
+    for (int f = 0; least != NULL && f < k->in->spec.n && f < least->n; f++) {
+        const struct shape *shape = &least->fields[f].spec.shape;
+        for (int d = 0; d < k->pads.shape[f].rank && shape->rank == k->pads.shape[f].rank; d++) {
+            if (k->pads.is_open[f][d] && k->pads.shape[f].d[d] < shape->d[d]) {
+                k->pads.shape[f].d[d] = shape->d[d];
+            }
+        }
+    }
+}
+
 int derive_pad(struct derive *derive, const struct derive_pads *pads, struct source *ret,
                struct err *err)
 {
@@ -177,14 +213,15 @@ int derive_pad(struct derive *derive, const struct derive_pads *pads, struct sou
         k->is_needed[f] = field->spec.shape.rank > 0;
         for (int d = 0; d < pads->shape[f].rank; d++) {
             const bool is_fixed = !field->is_varying && field->spec.shape.d[d] >= 0;
-            k->pads.is_open[f][d] = pads->shape[f].d[d] < 0 && !is_fixed;
+            k->pads.is_open[f][d] = pads->shape[f].d[d] < 0 && !is_fixed && pads->longest == 0;
             if (pads->shape[f].d[d] < 0) {
-                k->pads.shape[f].d[d] = is_fixed ? field->spec.shape.d[d] : 0;
+                k->pads.shape[f].d[d] = is_fixed ? field->spec.shape.d[d] : pads->longest;
             }
             n_open += k->pads.is_open[f][d];
         }
     }
     int r = n_open > 0 ? find_longest(k, derive->pool, n_open, err) : 0;
+    raise(k);
     for (int f = 0; f < k->in->spec.n; f++) {
         ret->spec.fields[f].spec.shape = k->pads.shape[f];
         ret->spec.fields[f].is_varying = false;

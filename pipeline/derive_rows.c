@@ -23,6 +23,11 @@ struct rows {
     struct cut *table;
     int64_t n_table, iteration; /* whose table it is */
     struct column lengths;      /* where they are not arithmetic */
+    /* The element read last: its rows come one after the other. */
+    struct element element;
+    struct stage_place element_at;
+    struct source_call element_for;
+    bool has_element;
 };
 
 static int find_length(const struct column *column, const struct element *element, int64_t *ret,
@@ -60,6 +65,7 @@ static int find_lengths(struct rows *k, int64_t iteration, int64_t *lengths, int
                         struct err *err)
 {
     const bool is_there = is_arithmetic(k->in) || column_holds(&k->lengths, iteration);
+    k->has_element = k->has_element && is_there;
     int r = is_there ? 0 : column_make(&k->lengths, iteration, err);
     *ret_total = 0;
     for (int64_t i = 0; i < k->in->n && r == 0; i++) {
@@ -161,6 +167,24 @@ static int find(struct rows *k, const struct stage_place *place, struct row_plac
     return r;
 }
 
+static int get_element(struct rows *k, const struct stage_place *at, const struct source_call *call,
+                       struct element *ret, struct err *err)
+{
+    const struct source_call *last = &k->element_for;
+    int r = 0;
+    if (!k->has_element || at->position != k->element_at.position ||
+        at->iteration != k->element_at.iteration || call->epoch != last->epoch ||
+        call->step != last->step || (call->skip != NULL && call->skip->n > 0)) {
+        k->has_element = false;
+        r = stream_get(k->in, at, call, &k->element, err);
+        k->has_element = r == 0;
+        k->element_at = *at;
+        k->element_for = *call;
+    }
+    *ret = k->element;
+    return r;
+}
+
 static int read_rows(struct source *source, const struct stage_place *place,
                      const struct source_call *call, struct element *ret, struct err *err)
 {
@@ -172,7 +196,7 @@ static int read_rows(struct source *source, const struct stage_place *place,
         return r;
     }
     const struct stage_place at = {place->iteration, cut.position};
-    r = stream_get(k->in, &at, call, ret, err);
+    r = get_element(k, &at, call, ret, err);
     for (int i = 0; i < k->in->spec.n && r == 0; i++) {
         struct tensor *x = &ret->fields[i];
         size_t bytes;

@@ -155,12 +155,17 @@ int derive_select(struct derive *derive, const struct derive_select *how, struct
                : r;
 }
 
-int derive_select_expr(struct derive *derive, const char *text, const char *row,
-                       struct derive_expr *ret, struct err *err)
+int64_t derive_select_key(const struct source *select, const struct stage_place *place)
 {
-    const struct element_spec *spec = &derive->in->spec;
+    const struct select *k = select->ctx;
+    return *column_at(&k->keys, place);
+}
+
+int derive_select_expr(struct arena *arena, const struct element_spec *spec, const char *text,
+                       const char *row, struct derive_expr *ret, struct err *err)
+{
     struct op_spec out = {0};
-    int r = expr_compile(text, spec, 0, derive->pool->arena, &ret->expr, err);
+    int r = expr_compile(text, spec, 0, arena, &ret->expr, err);
     r = r < 0 ? r : expr_check(ret->expr, spec, &out, err);
     int64_t n = 1;
     for (int i = 0; r == 0 && i < out.shape.rank; i++) {
@@ -230,7 +235,8 @@ int derive_predicate(struct derive *derive, const char *predicate,
                                       .select = select,
                                       .context = expr,
                                       .is_ordered = is_ordered};
-    int r = derive_select_expr(derive, predicate, "predicate", expr, err);
+    int r = derive_select_expr(derive->pool->arena, &derive->in->spec, predicate, "predicate", expr,
+                               err);
     r = r < 0 ? r : derive_select(derive, &how, ret, err);
     op_scratch_fini(&expr->scratch);
     return r;

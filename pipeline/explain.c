@@ -103,6 +103,9 @@ static void put_stage(struct doc *list, struct arena *arena, const struct explai
                               : NULL);
     doc_put_int(map, arena, "elements", mark->elements == STAGE_ENDLESS ? -1 : mark->elements);
     doc_put_int(map, arena, "batch", mark->batch);
+    if (mark->has_fewer) {
+        doc_put_bool(map, arena, "fewer_rows", true);
+    }
     if (mark->is_left_out) {
         doc_put_bool(map, arena, "left_out", true);
     }

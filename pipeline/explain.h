@@ -19,6 +19,7 @@ struct explain_mark {
     int64_t at;               /* in the list; -1: not written there */
     int64_t elements;         /* batches if batch > 0; STAGE_ENDLESS */
     int64_t batch;            /* rows */
+    bool has_fewer;           /* some batches have fewer rows */
     bool is_left_out;         /* of this stream */
     struct element_spec spec; /* of a row; -1: differs from sample to sample */
     struct element_spec like; /* if all samples have to be as large as the first */

@@ -52,7 +52,10 @@ static int make_sample(struct chunk *c, int64_t row, const struct stream_places 
     struct element out;
     void *rows[ELEMENT_FIELDS_MAX];
     const struct stream_call call = {
-        .source = {.epoch = places->epoch, .step = places->step, .skip = &c->make->skip_samples},
+        .source = {.epoch = places->epoch,
+                   .step = places->step,
+                   .skip = &c->make->skip_samples,
+                   .weight = weight},
         .weight = weight,
         .rows = rows};
     for (int i = 0; i < stream->spec.n; i++) {
@@ -91,6 +94,9 @@ static int replace(struct chunk *c, int64_t row, int64_t *ret_sample, struct err
     for (int64_t ahead = 1; ahead < REPLACE_MAX && ahead < c->stream->rows; ahead++) {
         struct stream_places places;
         stream_place_next(c->stream, make->epoch, make->step, row, ahead, &places);
+        if (stream_is_empty(c->stream, &places)) {
+            continue;
+        }
         int r = make_sample(c, row, &places, 0, ret_sample, err);
         if (r == 0 || !err_is_data(r)) {
             return r;
@@ -99,11 +105,11 @@ static int replace(struct chunk *c, int64_t row, int64_t *ret_sample, struct err
     return ERR_DATA;
 }
 
-static void put_row(struct chunk *c, int64_t row, int64_t sample, bool is_ok)
+static void put_row(struct chunk *c, int64_t row, int64_t sample, enum slab_row ok)
 {
     memcpy(c->sample + (size_t)row * sizeof sample, &sample, sizeof sample);
-    c->ok[row] = is_ok;
-    for (int i = 0; i < c->stream->spec.n && !is_ok; i++) {
+    c->ok[row] = (unsigned char)ok;
+    for (int i = 0; i < c->stream->spec.n && ok != SLAB_ROW_GOOD; i++) {
         const size_t bytes = c->stream->chains[i].row_bytes;
         memset(c->fields[i] + (size_t)row * bytes, 0, bytes);
     }
@@ -115,17 +121,21 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
     struct err found = {0};
     stream_place(c->stream, c->make->epoch, c->make->step, row, &places);
     int64_t sample = -1;
+    if (stream_is_empty(c->stream, &places)) {
+        put_row(c, row, sample, SLAB_ROW_NONE);
+        return 0;
+    }
     const bool is_skipped = holds(&c->make->skip, row);
     int r = is_skipped ? err_set(&found, ERR_DATA, "it ended the workers that opened it")
                        : make_sample(c, row, &places, weight, &sample, &found);
     if (r == 0) {
-        put_row(c, row, sample, true);
+        put_row(c, row, sample, SLAB_ROW_GOOD);
         return 0;
     }
     sample = is_skipped ? source_trace(c->stream->source, &places.at[0]) : sample;
     if (is_skipped || holds(&c->make->skip_samples, sample)) {
         record(c, row, sample, &found);
-        put_row(c, row, sample, false);
+        put_row(c, row, sample, SLAB_ROW_BAD);
         return 0;
     }
     if (!err_is_data(r) ||
@@ -139,7 +149,7 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
         return refuse(c, other, r, &why, err);
     }
     record(c, row, sample, &found);
-    put_row(c, row, r == 0 ? other : sample, r == 0);
+    put_row(c, row, r == 0 ? other : sample, r == 0 ? SLAB_ROW_GOOD : SLAB_ROW_BAD);
     return 0;
 }
 
@@ -216,7 +226,7 @@ static int64_t make_block(struct chunk *c, int64_t row, struct slab_in_flight *i
     if (!block_make(c->stream, &want)) {
         return 0;
     }
-    memset(c->ok + row, 1, (size_t)want.n);
+    memset(c->ok + row, SLAB_ROW_GOOD, (size_t)want.n);
     return want.n;
 }
 
@@ -303,18 +313,32 @@ static void add_time(struct doc *map, struct arena *arena, const char *name, int
     }
 }
 
+/* Returns the time of all ops. */
+static int64_t add_ops(struct stream *stream, struct doc *map, struct arena *arena)
+{
+    int64_t all = 0;
+    for (int f = 0; f < stream->spec.n; f++) {
+        struct stream_chain *chain = &stream->chains[f];
+        for (int k = 0; k < chain->n_nodes; k++) {
+            all += chain->nodes[k].us;
+            add_time(map, arena, chain->nodes[k].name, &chain->nodes[k].us);
+        }
+    }
+    return all;
+}
+
+/* The time of a stream's source holds that of the ops of the streams inside of it. */
 void pipeline_stage_times(struct pipeline *pipeline, struct doc *map, struct arena *arena)
 {
     doc_set_map(map);
     for (int i = 0; i < PIPELINE_STREAM_MAX_; i++) {
-        struct stream *stream = &pipeline->streams[i];
-        add_time(map, arena, "source", &stream->source_us);
-        for (int f = 0; f < stream->spec.n; f++) {
-            struct stream_chain *chain = &stream->chains[f];
-            for (int k = 0; k < chain->n_nodes; k++) {
-                add_time(map, arena, chain->nodes[k].name, &chain->nodes[k].us);
-            }
+        struct stream *stream = &pipeline->streams[i], *inner;
+        for (int k = 0; (inner = pool_inner(&pipeline->pools[i], k)) != NULL; k++) {
+            stream->source_us -= add_ops(inner, map, arena);
+            inner->source_us = 0;
         }
+        add_time(map, arena, "source", &stream->source_us);
+        (void)add_ops(stream, map, arena);
     }
 }
 

@@ -50,13 +50,13 @@ struct stream *pool_stream(struct pool *pool)
     return &add(pool)->stream;
 }
 
-const struct stream *pool_inner(const struct pool *pool, int i)
+struct stream *pool_inner(const struct pool *pool, int i)
 {
     int n = 0;
     for (const struct pool_item *item = pool->first; item != NULL; item = item->next) {
         n += item->stream.source != NULL;
     }
-    for (const struct pool_item *item = pool->first; item != NULL; item = item->next) {
+    for (struct pool_item *item = pool->first; item != NULL; item = item->next) {
         if (item->stream.source != NULL && --n == i) { /* the newest is the first of the list */
             return &item->stream;
         }

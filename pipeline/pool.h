@@ -43,7 +43,7 @@ void pool_trail(struct pool *pool, char ret[HASH_ID_TEXT]);
 struct source *pool_source(struct pool *pool); /* empty */
 struct stream *pool_stream(struct pool *pool); /* empty */
 /* The i-th stream made, or NULL: the order in which elements pass through them. */
-const struct stream *pool_inner(const struct pool *pool, int i);
+struct stream *pool_inner(const struct pool *pool, int i);
 /* The file of a sample. */
 const char *pool_path(const struct pool *pool, int64_t sample);
 

@@ -51,6 +51,7 @@ struct source_call {
     int64_t epoch, step;            /* of the batch */
     const struct opt_ints *skip;    /* samples that are not to be opened, or NULL */
     const struct look_asker *asker; /* what is read of a picture, or NULL */
+    int64_t weight;                 /* of the time that ops of inner streams take (stream_call) */
 };
 
 /* Places whose samples are read together, and who is to know which of them is being read. */
@@ -90,6 +91,8 @@ struct source_desc {
     const char *(*path_beside)(const struct source *source, int64_t sample, int i);
     /* Of what a stage made, may be NULL: rows of an element's first axis, without making it. */
     int64_t (*length)(const struct source *source, const struct stage_place *place);
+    /* Of what a stage made, may be NULL: no element stands at a place, a batch has fewer rows. */
+    bool (*is_hole)(const struct source *source, const struct stage_place *place);
     /* Of what a stage made: the number of the (first) sample that stands at a place. */
     int64_t (*trace)(const struct source *source, const struct stage_place *place);
 };

@@ -22,6 +22,7 @@ enum stage_flag {
     STAGE_KEEPS_ORDER = 1 << 1, /* the last element stays the last */
     STAGE_REORDERS = 1 << 2,    /* another order in each iteration */
     STAGE_IGNORES_ERRORS = 1 << 3,
+    STAGE_IN_WINDOW = 1 << 4, /* STAGE_BATCH: may end group_by_window's reduce_func */
 };
 #define STAGE_ENDLESS INT64_MAX
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "pipeline/block.h"
-#include "pipeline/derive.h"
+#include "pipeline/derive_batch.h"
 #include "pipeline/explain.h"
 #include "pipeline/fuse.h"
 
@@ -19,8 +19,9 @@ struct compile {
     struct err *err;
     int64_t n; /* elements so far */
     bool is_batched, ignores_errors;
-    size_t at;         /* of the stage in the list */
-    int64_t remainder; /* rows of a short last batch */
+    size_t at;                 /* of the stage in the list */
+    int64_t remainder;         /* rows of a short last batch */
+    struct derive_batch batch; /* how the rows become batches, as long as is_batched */
     struct explain_marks marks;
 };
 
@@ -32,6 +33,7 @@ static void mark(struct compile *c, const char *stage, bool is_given)
                                       .at = is_given ? (int64_t)c->at : -1,
                                       .elements = c->n,
                                       .batch = c->is_batched ? c->stream->batch : 0,
+                                      .has_fewer = c->is_batched && c->batch.has_holes,
                                       .is_left_out = desc != NULL && !c->want->is_training &&
                                                      (desc->flags & STAGE_TRAIN_ONLY) != 0};
     explain_add(&c->marks, c->stream, &what, c->arena);
@@ -331,15 +333,15 @@ static void go_on(struct compile *c, struct source *source)
     c->remainder = 0;
 }
 
-/* Batches that another stage works on: elements of one dimension more. */
-static int wrap_batch(struct compile *c)
+/* What stands before the orders of batches becomes an inner stream, `make` a source of it, and they
+ * go on behind that. */
+static int rebase(struct compile *c,
+                  int (*make)(const struct compile *c, struct derive *derive, struct source *ret))
 {
     struct stream *s = c->stream, *inner;
     struct stream_order orders[STREAM_STAGES_MAX];
     const int n = s->n_orders - s->batch_at;
     const int64_t left = c->n;
-    const struct derive_window window = {
-        .size = s->batch, .shift = s->batch, .stride = 1, .drop_remainder = s->drop_remainder};
     if (s->n_ops > 0 && s->ops[s->n_ops - 1].level > s->batch_at) {
         return err_set_at(c->err, ERR_UNSUPPORTED, s->ops[s->n_ops - 1].path,
                           "stands behind batch and another stage that orders batches; put it "
@@ -350,7 +352,7 @@ static int wrap_batch(struct compile *c)
     int r = close_inner(c, &inner);
     struct derive derive = {.in = inner, .want = c->want, .pool = c->pool, .path = c->want->path};
     struct source *source = pool_source(c->pool);
-    r = r < 0 ? r : derive_window(&derive, &window, source, c->err);
+    r = r < 0 ? r : make(c, &derive, source);
     if (r < 0) {
         return r;
     }
@@ -358,20 +360,69 @@ static int wrap_batch(struct compile *c)
     memcpy(c->stream->orders, orders, (size_t)n * sizeof orders[0]);
     c->stream->n_orders = n;
     c->n = left;
-    c->is_batched = false;
     return 0;
 }
 
-static int add_batch(struct compile *c, const struct stage_batch *batch)
+static int make_elements(const struct compile *c, struct derive *derive, struct source *ret)
+{
+    const struct stage_batch *batch = &c->batch.options;
+    const struct derive_window window = {.size = batch->batch_size,
+                                         .shift = batch->batch_size,
+                                         .stride = 1,
+                                         .drop_remainder = batch->drop_remainder};
+    return c->batch.pads != NULL || c->batch.has_holes
+               ? derive_batches(derive, &c->batch, ret, c->err)
+               : derive_window(derive, &window, ret, c->err);
+}
+
+/* Batches that another stage works on: elements of one dimension more. */
+static int wrap_batch(struct compile *c)
+{
+    int r = rebase(c, make_elements);
+    c->is_batched = r < 0;
+    c->batch = (struct derive_batch){0};
+    return r;
+}
+
+static int make_padded(const struct compile *c, struct derive *derive, struct source *ret)
+{
+    struct derive_pads *pads = ARENA_NEW(c->arena, struct derive_pads);
+    *pads = *c->batch.pads;
+    pads->at_least = c->want->is_inner ? NULL : c->want->like;
+    return derive_pad(derive, pads, ret, c->err);
+}
+
+/* The rows of a trainer's batches have one size in all of them, and so have those that an op gets.
+ */
+static int pad_rows(struct compile *c)
+{
+    if (!c->is_batched || c->batch.pads == NULL) {
+        return 0;
+    }
+    const struct stream was = *c->stream;
+    const int64_t remainder = c->remainder;
+    int r = rebase(c, make_padded);
+    c->stream->batch = was.batch;
+    c->stream->drop_remainder = was.drop_remainder;
+    c->stream->rows = was.rows;
+    c->stream->n = was.n;
+    c->remainder = remainder;
+    c->batch.pads = NULL;
+    return r;
+}
+
+static int add_batch(struct compile *c, const struct derive_batch *batch)
 {
     int r = c->is_batched ? wrap_batch(c) : 0;
-    if (r < 0) {
+    if (r < 0 || batch->options.batch_size == 0) {
         return r;
     }
     struct stream *s = c->stream;
     c->is_batched = true;
-    s->batch = batch->batch_size;
-    s->drop_remainder = batch->drop_remainder && c->want->is_training;
+    c->batch = *batch;
+    c->batch.options.drop_remainder = batch->options.drop_remainder && c->want->is_training;
+    s->batch = batch->options.batch_size;
+    s->drop_remainder = c->batch.options.drop_remainder;
     s->batch_at = s->n_orders;
     s->n = c->n;
     if (c->n != STAGE_ENDLESS) {
@@ -389,7 +440,8 @@ static int add_batch(struct compile *c, const struct stage_batch *batch)
     return 0;
 }
 
-static int add_derive(struct compile *c, const struct stage *stage)
+/* batch: of a stage that makes batches, else NULL. */
+static int add_derive(struct compile *c, const struct stage *stage, struct derive_batch *batch)
 {
     struct stream *inner;
     int r = c->is_batched ? wrap_batch(c) : 0;
@@ -401,13 +453,24 @@ static int add_derive(struct compile *c, const struct stage *stage)
     struct derive derive = {.in = inner, .want = c->want, .pool = c->pool};
     struct source *source = pool_source(c->pool);
     derive.path = arena_printf(c->arena, "%s[%zu].%s", c->want->path, c->at, stage->desc->name);
+    derive.batch = batch != NULL ? *batch : derive.batch;
     r = stage->desc->derive(stage, &derive, source, c->err);
     if (r < 0) {
         err_prefix(c->err, "%s", stage->desc->name);
         return r;
     }
+    if (batch != NULL) {
+        *batch = derive.batch;
+    }
     go_on(c, source);
     return 0;
+}
+
+static int add_batches(struct compile *c, const struct stage *stage)
+{
+    struct derive_batch batch = {.options = *(const struct stage_batch *)stage->ctx};
+    int r = stage->desc->derive != NULL ? add_derive(c, stage, &batch) : 0;
+    return r < 0 ? r : add_batch(c, &batch);
 }
 
 static int add_stage(struct compile *c, const struct doc *doc, const char **ret_name)
@@ -423,20 +486,19 @@ static int add_stage(struct compile *c, const struct doc *doc, const char **ret_
     switch (stage.desc->kind) {
     case STAGE_MAP: {
         const struct doc *value = doc_get(doc, "map");
-        return add_map(c, stage.ctx, value->type != DOC_MAP || doc_get(value, "ops") == NULL);
+        r = pad_rows(c);
+        return r < 0
+                   ? r
+                   : add_map(c, stage.ctx, value->type != DOC_MAP || doc_get(value, "ops") == NULL);
     }
-    case STAGE_BATCH: {
-        const bool is_wanted = !c->want->is_ops_only;
-        r = is_wanted && stage.desc->derive != NULL ? add_derive(c, &stage) : 0;
-        return r < 0 || !is_wanted ? r : add_batch(c, stage.ctx);
-    }
+    case STAGE_BATCH: return c->want->is_ops_only ? 0 : add_batches(c, &stage);
     case STAGE_PREFETCH: {
         const struct stage_prefetch *prefetch = stage.ctx;
         c->stream->prefetch = prefetch->buffer_size > 0 ? prefetch->buffer_size : 0;
         return 0;
     }
     case STAGE_HINT: return 0;
-    case STAGE_DERIVE: return c->want->is_ops_only ? 0 : add_derive(c, &stage);
+    case STAGE_DERIVE: return c->want->is_ops_only ? 0 : add_derive(c, &stage, NULL);
     case STAGE_ORDER: break;
     }
     if (c->want->is_ops_only ||
@@ -471,12 +533,17 @@ static int read_stages(struct compile *c)
         return r;
     }
     if (!c->is_batched) {
-        const struct stage_batch batch = {.batch_size = BATCH_DEFAULT};
+        const struct derive_batch batch = {.options = {.batch_size = BATCH_DEFAULT}};
         int r = add_batch(c, &batch);
         mark(c, "batch", false);
         return r;
     }
-    return 0;
+    const bool is_padded = c->batch.pads != NULL;
+    int r = pad_rows(c);
+    if (is_padded) {
+        mark(c, "(one size)", false);
+    }
+    return r;
 }
 
 /* Steps and rows of an epoch. */

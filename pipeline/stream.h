@@ -129,6 +129,9 @@ int stream_read(struct stream *stream, const struct stream_places *places,
 /* Places of an element of an inner stream. */
 void stream_places_of(const struct stream *stream, const struct stage_place *place,
                       struct stream_places *ret);
+/* Is there no element: a row that a batch does not have? */
+bool stream_is_hole(const struct stream *stream, const struct stage_place *place);
+bool stream_is_empty(const struct stream *stream, const struct stream_places *places);
 /* An element of an inner stream. */
 int stream_get(struct stream *stream, const struct stage_place *place,
                const struct source_call *call, struct element *ret, struct err *err);

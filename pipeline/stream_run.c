@@ -261,10 +261,26 @@ void stream_places_of(const struct stream *stream, const struct stage_place *pla
     walk_orders(stream, stream->n_orders, place, ret);
 }
 
+bool stream_is_empty(const struct stream *stream, const struct stream_places *places)
+{
+    const struct source *source = stream->source;
+    return source->desc->is_hole != NULL && source->desc->is_hole(source, &places->at[0]);
+}
+
+bool stream_is_hole(const struct stream *stream, const struct stage_place *place)
+{
+    struct stream_places places;
+    if (stream->source->desc->is_hole == NULL) {
+        return false;
+    }
+    stream_places_of(stream, place, &places);
+    return stream_is_empty(stream, &places);
+}
+
 int stream_get(struct stream *stream, const struct stage_place *place,
                const struct source_call *call, struct element *ret, struct err *err)
 {
-    const struct stream_call how = {.source = *call};
+    const struct stream_call how = {.source = *call, .weight = call->weight};
     struct stream_places places = {.epoch = call->epoch, .step = call->step};
     stream_places_of(stream, place, &places);
     return stream_read(stream, &places, &how, ret, err);

@@ -137,7 +137,7 @@ static int take(struct drain *drain, int64_t steps, int64_t until_us, struct err
         note_ops(drain);
         drain->last_us = now;
         drain->rows += batch.rows;
-        drain->bad += feed_plan_rows(&drain->setup->plan, &batch.at) - batch.rows;
+        drain->bad += batch.bad;
         drain->steps++;
         feeder_return(drain->feeder, &batch);
     }

@@ -102,18 +102,18 @@ static void release_batches(struct feeder *feeder)
     int index;
     while (!feeder->is_over && (index = board_ready(&feeder->board)) >= 0) {
         struct board_batch *batch = &feeder->board.batches[index];
-        int64_t rows = 0;
+        struct feeder_out out = {0};
         if (batch->err.code == 0) {
-            feeder_bad_compact(feeder, batch, &rows, &batch->err);
+            feeder_bad_compact(feeder, batch, &out, &batch->err);
         }
         if (batch->err.code != 0) {
             feeder_fail(feeder, &batch->err);
             return;
         }
-        uint64_t hash = hash_batch(feeder, batch, rows);
+        out.hash = hash_batch(feeder, batch, out.rows);
         board_release(&feeder->board, index);
         pthread_mutex_lock(&feeder->lock);
-        feeder->out[index] = (struct feeder_out){.rows = rows, .hash = hash};
+        feeder->out[index] = out;
         feeder->ready[(feeder->ready_head + feeder->n_ready) % feeder->board.n_batches] = index;
         feeder->n_ready++;
         feeder->stats.counters[FEEDER_BATCHES]++;
@@ -287,6 +287,7 @@ int feeder_next(struct feeder *feeder, struct feeder_batch *ret, struct err *err
         *ret = (struct feeder_batch){
             .at = batch->at,
             .rows = feeder->out[index].rows,
+            .bad = feeder->out[index].bad,
             .hash = feeder->out[index].hash,
             .data = data,
             .samples =

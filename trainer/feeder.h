@@ -39,6 +39,7 @@ struct feeder_options {
 struct feeder_batch {
     struct feed_position at;
     int64_t rows; /* good ones, standing first */
+    int64_t bad;  /* rows that could not be made */
     unsigned char *data;
     const int64_t *samples;
     uint64_t hash; /* of the rows' bytes */

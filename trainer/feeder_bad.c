@@ -173,15 +173,16 @@ static int count_bad(struct feeder *feeder, const struct board_batch *batch, int
     return 0;
 }
 
-int feeder_bad_compact(struct feeder *feeder, struct board_batch *batch, int64_t *ret_rows,
+int feeder_bad_compact(struct feeder *feeder, struct board_batch *batch, struct feeder_out *ret,
                        struct err *err)
 {
     const struct feed_stream *stream = &feeder->options.plan->stream[batch->at.stream];
     unsigned char *slab = feeder->options.slabs + (size_t)batch->slab * feeder->options.slab_bytes;
     unsigned char *ok = slab + stream->layout.fields[stream->ok].offset;
-    int64_t good = 0;
+    int64_t good = 0, bad = 0;
     for (int64_t row = 0; row < batch->rows; row++) {
-        if (ok[row] == 0) {
+        bad += ok[row] == SLAB_ROW_BAD;
+        if (ok[row] != SLAB_ROW_GOOD) {
             continue;
         }
         for (int i = 0; good < row && i < stream->layout.n_fields; i++) {
@@ -192,6 +193,7 @@ int feeder_bad_compact(struct feeder *feeder, struct board_batch *batch, int64_t
         }
         good++;
     }
-    *ret_rows = good;
-    return good < batch->rows ? count_bad(feeder, batch, batch->rows - good, err) : 0;
+    ret->rows = good;
+    ret->bad = bad;
+    return bad > 0 ? count_bad(feeder, batch, bad, err) : 0;
 }

@@ -27,7 +27,7 @@ struct feeder_hold { /* a conviction that is not durable yet */
     int batch;
 };
 struct feeder_out { /* of a released batch, by batch index */
-    int64_t rows;
+    int64_t rows, bad;
     uint64_t hash;
 };
 
@@ -85,7 +85,7 @@ void feeder_bad_report(struct feeder *feeder, int batch, const struct msg_chunk_
 void feeder_bad_quarantined(struct feeder *feeder, int64_t seq);
 /* Leaves the bad rows of a complete batch out; the good ones stand first. ERR_DATA when there are
  * too many. */
-int feeder_bad_compact(struct feeder *feeder, struct board_batch *batch, int64_t *ret_rows,
+int feeder_bad_compact(struct feeder *feeder, struct board_batch *batch, struct feeder_out *ret,
                        struct err *err);
 /* Ends the run with an error: the fit loop gets it from feeder_next. */
 void feeder_fail(struct feeder *feeder, const struct err *failure);

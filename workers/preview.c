@@ -79,25 +79,29 @@ static void take_rows(struct preview *p, int64_t n, const struct opt_groups *bad
     const unsigned char *samples =
         p->batch + p->layout.fields[field_named(&p->layout, "__sample")].offset;
     const unsigned char *ok = p->batch + p->layout.fields[field_named(&p->layout, "__ok")].offset;
-    for (int i = 0; i < p->layout.n_fields; i++) {
-        const struct slab_field *field = &p->layout.fields[i];
-        memcpy(slab_at(&p->slab, 0) + p->offsets[i] + field->row_bytes * (size_t)p->n,
-               p->batch + field->offset, field->row_bytes * (size_t)n);
-    }
+    size_t at = 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t sample;
+        if (ok[i] == SLAB_ROW_NONE) {
+            continue;
+        }
+        for (int f = 0; f < p->layout.n_fields; f++) {
+            const struct slab_field *field = &p->layout.fields[f];
+            memcpy(slab_at(&p->slab, 0) + p->offsets[f] + field->row_bytes * (size_t)p->n,
+                   p->batch + field->offset + field->row_bytes * (size_t)i, field->row_bytes);
+        }
         memcpy(&sample, samples + sizeof sample * (size_t)i, sizeof sample);
         doc_set_int(doc_push(p->samples, p->arena), sample);
-        doc_set_bool(doc_push(p->ok, p->arena), ok[i] != 0);
+        doc_set_bool(doc_push(p->ok, p->arena), ok[i] == SLAB_ROW_GOOD);
+        for (; at < bad->n && v[at].row == i; at++) {
+            struct doc *map = doc_push(p->bad, p->arena);
+            doc_set_map(map);
+            doc_put_int(map, p->arena, "row", p->n);
+            doc_put_str(map, p->arena, "path", v[at].path);
+            doc_put_str(map, p->arena, "reason", v[at].reason);
+        }
+        p->n++;
     }
-    for (size_t i = 0; i < bad->n; i++) {
-        struct doc *map = doc_push(p->bad, p->arena);
-        doc_set_map(map);
-        doc_put_int(map, p->arena, "row", p->n + v[i].row);
-        doc_put_str(map, p->arena, "path", v[i].path);
-        doc_put_str(map, p->arena, "reason", v[i].reason);
-    }
-    p->n += n;
 }
 
 /* Goes on with the next step where a batch has fewer rows than are wanted, to the end of the epoch.

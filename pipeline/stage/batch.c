@@ -22,4 +22,5 @@ const struct stage_desc stage_batch = {
     .ctx_size = sizeof(struct stage_batch),
     .shorthand = "batch_size",
     .kind = STAGE_BATCH,
+    .flags = STAGE_IN_WINDOW,
 };

@@ -1,158 +1,46 @@
-/* padded_batch - batches of elements that are filled up to one shape first. */
-#include <stdio.h>
-
-#include "pipeline/derive.h"
+/* padded_batch - batches of elements that are filled up to one shape. */
+#include "pipeline/derive_batch.h"
 
 extern const struct stage_desc stage_padded_batch;
 
 struct padded_batch {
     struct stage_batch batch; /* what the compiler of streams reads */
     const struct doc *padded_shapes, *padding_values;
+    bool lengths, masks;
 };
 static const struct opt options[] = {
     OPT_I64_ROW(stage_batch, batch_size, 32, 1, 1 << 20, "Rows of a batch.", .flags = OPT_REQUIRED),
     OPT_BOOL_ROW(stage_batch, drop_remainder, false, "Leave out a last batch that is not full."),
-    OPT_DOC_ROW(
-        padded_batch, padded_shapes,
-        "The shape of each field, by name: {x: [28, 28, 1]}; -1 and fields left out: as long "
-        "as the longest of the data set (tf.data: of the batch).",
-        .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(padded_batch, padded_shapes,
+                "The shape of each field, by name: {x: [28, 28, 1]}; -1 and fields left out: the "
+                "longest of the batch, and of the data set where the trainer takes it.",
+                .flags = OPT_NULLABLE),
     OPT_DOC_ROW(padded_batch, padding_values,
                 "What fields are filled up with: a number, or one a field: {x: 255}. 0 without.",
                 .flags = OPT_NULLABLE),
+    OPT_BOOL_ROW(
+        padded_batch, lengths, false,
+        "Adds to each field x whose size is not the same in all elements the field `x_length`: its "
+        "size before it was filled up, int64, one number for each axis that differs."),
+    OPT_BOOL_ROW(padded_batch, masks, false,
+                 "Adds to each such field x the field `x_mask` over these axes: uint8, 1 where "
+                 "there is data and 0 where it was filled up."),
     OPT_END_ROW,
 };
-
-static int read_shape(const struct doc *doc, const struct element_field *field, struct shape *ret,
-                      struct err *err)
-{
-    if (doc->type != DOC_LIST || (int)doc->n != ret->rank) {
-        return err_set_at(err, ERR_SHAPE, field->name, "takes a list of %d sizes", ret->rank);
-    }
-    for (int d = 0; d < ret->rank; d++) {
-        const struct doc *size = &doc->items[d];
-        const int64_t had = field->is_varying ? -1 : field->spec.shape.d[d];
-        if (size->type != DOC_NULL &&
-            (size->type != DOC_INT || size->i < -1 || size->i > INT32_MAX)) {
-            return err_set_at(err, ERR_INVALID, field->name,
-                              "a size is a whole number, -1 = the longest");
-        }
-        ret->d[d] = size->type == DOC_INT ? size->i : -1;
-        if (ret->d[d] >= 0 && had > ret->d[d]) {
-            return err_set_at(err, ERR_SHAPE, field->name, "%lld is less than the %lld that it has",
-                              (long long)ret->d[d], (long long)had);
-        }
-    }
-    return 0;
-}
-
-static int read_shapes(const struct doc *doc, const struct element_spec *spec,
-                       struct derive_pads *ret, struct err *err)
-{
-    if (doc != NULL && doc->type != DOC_MAP && doc->type != DOC_NULL) {
-        return err_set(err, ERR_INVALID, "takes {field: [sizes]}");
-    }
-    for (size_t i = 0; doc != NULL && doc->type == DOC_MAP && i < doc->n; i++) {
-        const int f = element_find(spec, doc->pairs[i].key);
-        int r = f < 0 ? derive_unknown_field(spec, doc->pairs[i].key, err)
-                      : read_shape(&doc->pairs[i].value, &spec->fields[f], &ret->shape[f], err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
-
-static bool is_number(const struct doc *doc)
-{
-    return doc->type == DOC_INT || doc->type == DOC_FLOAT;
-}
-
-static double number(const struct doc *doc)
-{
-    return doc->type == DOC_INT ? (double)doc->i : doc->f;
-}
-
-/* Whole and inside of the element type, where that holds whole numbers. */
-static int check_value(const struct element_field *field, double value, struct err *err)
-{
-    static const struct {
-        enum dtype dtype;
-        double low, high;
-    } ranges[] = {{DTYPE_BOOL, 0, 1},
-                  {DTYPE_U8, 0, UINT8_MAX},
-                  {DTYPE_I8, INT8_MIN, INT8_MAX},
-                  {DTYPE_U16, 0, UINT16_MAX},
-                  {DTYPE_I16, INT16_MIN, INT16_MAX},
-                  {DTYPE_I32, INT32_MIN, INT32_MAX},
-                  {DTYPE_I64, -0x1p53, 0x1p53}};
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        const bool is_inside = value >= ranges[i].low && value <= ranges[i].high;
-        if (field->spec.dtype == ranges[i].dtype &&
-            (!is_inside || (double)(int64_t)value < value || (double)(int64_t)value > value)) {
-            return err_set_at(err, ERR_RANGE, field->name, "%g is no %s", value,
-                              dtype_name(field->spec.dtype));
-        }
-    }
-    return 0;
-}
-
-static int read_values(const struct doc *doc, const struct element_spec *spec,
-                       struct derive_pads *ret, struct err *err)
-{
-    if (doc == NULL || doc->type == DOC_NULL) {
-        return 0;
-    }
-    for (int f = 0; f < spec->n && is_number(doc); f++) {
-        ret->value[f] = number(doc);
-        int r = check_value(&spec->fields[f], number(doc), err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    if (!is_number(doc) && doc->type != DOC_MAP) {
-        return err_set(err, ERR_INVALID, "takes a number, or {field: number}");
-    }
-    for (size_t i = 0; doc->type == DOC_MAP && i < doc->n; i++) {
-        const int f = element_find(spec, doc->pairs[i].key);
-        if (f < 0) {
-            return derive_unknown_field(spec, doc->pairs[i].key, err);
-        }
-        if (!is_number(&doc->pairs[i].value)) {
-            return err_set_at(err, ERR_INVALID, doc->pairs[i].key, "takes a number");
-        }
-        ret->value[f] = number(&doc->pairs[i].value);
-        int r = check_value(&spec->fields[f], ret->value[f], err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
 
 static int derive(const struct stage *stage, struct derive *derive, struct source *ret,
                   struct err *err)
 {
     const struct padded_batch *k = stage->ctx;
-    const struct element_spec *spec = &derive->in->spec;
-    struct derive_pads *pads = ARENA_NEW(derive->pool->arena, struct derive_pads);
-    for (int f = 0; f < spec->n; f++) {
-        pads->shape[f].rank = spec->fields[f].spec.shape.rank;
-        for (int d = 0; d < pads->shape[f].rank; d++) {
-            pads->shape[f].d[d] = -1;
-        }
+    const struct derive_pad_options how = {k->padded_shapes, k->padding_values, k->lengths,
+                                           k->masks};
+    struct derive_pads *pads;
+    int r = derive_measure(derive, &how, ret, err);
+    r = r < 0 ? r : derive_pads_read(&how, &ret->spec, derive->pool->arena, &pads, err);
+    if (r == 0) {
+        derive->batch.pads = pads;
     }
-    int r = read_shapes(k->padded_shapes, spec, pads, err);
-    if (r < 0) {
-        err_prefix(err, "padded_shapes");
-        return r;
-    }
-    r = read_values(k->padding_values, spec, pads, err);
-    if (r < 0) {
-        err_prefix(err, "padding_values");
-        return r;
-    }
-    return derive_pad(derive, pads, ret, err);
+    return r;
 }
 
 const struct stage_desc stage_padded_batch = {
@@ -163,5 +51,6 @@ const struct stage_desc stage_padded_batch = {
     .ctx_size = sizeof(struct padded_batch),
     .shorthand = "batch_size",
     .kind = STAGE_BATCH,
+    .flags = STAGE_IN_WINDOW,
     .derive = derive,
 };

@@ -96,7 +96,8 @@ static int derive(const struct stage *stage, struct derive *derive, struct sourc
         return err_set_at(err, ERR_INVALID, "initial_dist", "has %zu shares, target_dist %zu",
                           k->options->initial_dist.n, k->options->target_dist.n);
     }
-    int r = derive_select_expr(derive, k->options->class_func, "class_func", &k->expr, err);
+    int r = derive_select_expr(derive->pool->arena, &derive->in->spec, k->options->class_func,
+                               "class_func", &k->expr, err);
     r = r < 0 ? r : derive_select(derive, &how, ret, err);
     op_scratch_fini(&k->expr.scratch);
     return r;

@@ -115,6 +115,15 @@ static const struct {
      0,
      {"[1] window   14 samples", "[2] unbatch  40 samples", "x: Rescaling", "x: RandomFlip",
       "[4] batch    7 batches of 6"}},
+    /* batches of unlike numbers of rows: 14, 13 and 13 elements a key */
+    {"  - group_by_window: {key_func: y, window_size: 8}\n",
+     0,
+     {"[0] group_by_window  6 batches of at most 8  uint8 (8, 12, 12, 1)  int64 (8,)",
+      "an epoch: 6 steps; a batch:"}},
+    {"  - window: {size: 16}\n  - padded_batch: {batch_size: 2, lengths: true}\n",
+     0,
+     {"uint8 (2, ?, 12, 12, 1)", "(one size)", "2 batches of 2  uint8 (2, 16, 12, 12, 1)",
+      "x_length: numeric"}},
     /* an op that gives one size to what has none */
     {"  - map: [{Resizing: {height: 6, width: 5}}]\n  - batch: 8\n",
      0,
@@ -419,6 +428,9 @@ static const struct {
      "--workers=3", 7, 96},
     {"  - map: [{Rescaling: {scale: 0.5}}]\n  - batch: 16\n", "--set=resources.transport=inline", 7,
      96},
+    /* six batches of 8, 8, 8, 6, 5 and 5 rows an epoch; those that they do not have are not bad */
+    {"  - map: [{Rescaling: {scale: 0.5}}]\n  - group_by_window: {key_func: y, window_size: 8}\n",
+     "--set=data.max_bad=0", 7, 48},
     {"  - map: [{Rescaling: {scale: 0.5}}]\n  - repeat: {}\n  - batch: 10\n",
      "--set=fit.steps_per_epoch=2", 7, 70},
 };
@@ -436,6 +448,7 @@ START_TEST(runs_alone)
     const struct doc *doc = json_of(&r, &arena), *wait = doc_get(doc, "wait");
     ck_assert_int_eq(doc_int(doc, "steps", 0), runs[_i].steps);
     ck_assert_int_eq(doc_int(doc, "rows", 0), runs[_i].rows);
+    ck_assert_int_eq(doc_int(doc, "bad", -1), 0);
     ck_assert(doc_float(doc, "batches_per_second", 0) > 0);
     ck_assert(doc_float(wait, "share", -1) >= 0 && doc_float(wait, "share", -1) <= 1.01);
     const struct doc *ops = doc_get(doc, "ops");

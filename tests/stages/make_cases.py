@@ -15,7 +15,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-SETS = {"d": (23, 1, 2), "e": (12, 1, 2), "f": (10, 1, 2), "tall": (11, 3, 1), "tall7": (7, 5, 1)}
+SETS = {"d": (23, 1, 2), "e": (12, 1, 2), "f": (10, 1, 2), "tall": (11, 3, 1), "tall7": (7, 5, 1),
+        "s2": (6, 2, 1), "s8": (4, 8, 1), "wide": (5, 2, 3)}
 
 
 def dataset(name):
@@ -125,13 +126,97 @@ def batched(ds, value):
     return ds.batch(o.get("batch_size", 32), o.get("drop_remainder", False))
 
 
-def padded(ds, value):
-    o = options(value, "batch_size")
+def measured(ds, o):
+    """Adds x_length and x_mask to the fields whose size is unknown."""
+    open_axes = {k: [a for a, n in enumerate(spec.shape) if n is None] for k, spec in ds.element_spec.items()}
+
+    def add(element):
+        out = dict(element)
+        for k, axes in open_axes.items():
+            sizes = [tf.shape(element[k], tf.int64)[a] for a in axes]
+            if axes and o.get("lengths"):
+                out[f"{k}_length"] = tf.stack(sizes) if len(axes) > 1 else sizes[0]
+            if axes and o.get("masks"):
+                mask = tf.ones(sizes, tf.uint8)
+                mask.set_shape([None] * len(axes))
+                out[f"{k}_mask"] = mask
+        return out
+
+    return ds.map(add)
+
+
+def padding(ds, o):
     types = ds.element_spec
+    given = o.get("padding_values", 0)
     shapes = {k: [None if d == -1 else d for d in o.get("padded_shapes", {}).get(k, [None] * len(types[k].shape))]
               for k in types}
-    given = o.get("padding_values", 0)
     values = {k: tf.cast(given.get(k, 0) if isinstance(given, dict) else given, types[k].dtype) for k in types}
+    return shapes, values
+
+
+FUNCTIONS = {  # a formula of millrace in tf's words
+    "y % 3": lambda e: e["y"] % 3,
+    "y // 4": lambda e: e["y"] // 4,
+    "3 - y % 4": lambda e: 3 - e["y"] % 4,
+    "shape(x, 0)": lambda e: tf.shape(e["x"], tf.int64)[0],
+    "key == 0 ? 5 : 2": lambda key: tf.where(key == 0, tf.constant(5, tf.int64), tf.constant(2, tf.int64)),
+    "key + 1": lambda key: key + 1,
+}
+
+
+def do_group(ds, o):
+    def reduce(key, window):
+        stages = o.get("reduce_func")
+        if stages is None:
+            return window.batch(1000)
+        return run(window, stages if isinstance(stages, list) else [stages])
+
+    size = o.get("window_size_func")
+    return ds.group_by_window(FUNCTIONS[o["key_func"]], reduce, o.get("window_size"), FUNCTIONS[size] if size else None)
+
+
+def do_bucket(ds, o):
+    ds = measured(ds, o)
+    shapes, values = padding(ds, o)
+    length = FUNCTIONS[o["element_length_func"]]
+    kept = ds.element_spec
+    if o.get("padded_shapes") is None:
+        shapes = {k: list(kept[k].shape) for k in kept}
+    return ds.bucket_by_sequence_length(
+        lambda e: tf.cast(length(e), tf.int32), o["bucket_boundaries"], o["bucket_batch_sizes"], shapes, values,
+        o.get("pad_to_bucket_boundary", False), o.get("no_padding", False), o.get("drop_remainder", False))
+
+
+def do_ragged(ds, value):
+    o = options(value, "batch_size")
+    spec = ds.element_spec
+    made = ds.ragged_batch(o["batch_size"], o.get("drop_remainder", False))
+
+    def dense(batch):
+        out = {}
+        for k in spec:
+            ragged = isinstance(batch[k], tf.RaggedTensor)
+            out[k] = batch[k].to_tensor() if ragged else batch[k]
+        for k in spec:
+            axes = [a for a, n in enumerate(spec[k].shape) if n is None]
+            if axes:
+                rows = [batch[k].row_lengths()]
+                if len(axes) > 1:
+                    rows.append(tf.map_fn(lambda r: r.row_lengths()[0], batch[k], fn_output_signature=tf.int64))
+                out[f"{k}_length"] = rows[0] if len(axes) == 1 else tf.stack(rows, 1)
+                assert axes == list(range(len(axes)))
+            if axes and o.get("masks"):
+                assert len(axes) == 1
+                out[f"{k}_mask"] = tf.cast(tf.sequence_mask(batch[k].row_lengths()), tf.uint8)
+        return out
+
+    return made.map(dense)
+
+
+def padded(ds, value):
+    o = options(value, "batch_size")
+    ds = measured(ds, o)
+    shapes, values = padding(ds, o)
     return ds.padded_batch(o["batch_size"], shapes, values, o.get("drop_remainder", False))
 
 
@@ -164,7 +249,16 @@ STAGES = {
     "rejection_resample": do_resample,
     "sample_from_datasets": do_sample,
     "choose_from_datasets": do_choose,
+    "group_by_window": do_group,
+    "bucket_by_sequence_length": do_bucket,
+    "ragged_batch": do_ragged,
 }
+
+# Elements of the lengths 3, 5, 2 and 8, mixed.
+MIXED = {"choose_from_datasets": {"datasets": [{"dataset": "tall7"}, {"dataset": "s2"}, {"dataset": "s8"}],
+                                  "choices": [0, 2, 1, 3, 0, 1, 1, 2, 0, 3, 0], "stop_on_empty_dataset": False}}
+BUCKETS = {"element_length_func": "shape(x, 0)", "bucket_boundaries": [3, 6], "bucket_batch_sizes": [2, 5, 3]}
+
 
 # (name, data set, pipeline[, "set"]): "set" compares without order, where the order is drawn.
 CASES = [
@@ -182,6 +276,51 @@ CASES = [
                                               "padding_values": {"x": -1.5, "y": 9}, "drop_remainder": True}}]),
     ("padded to the longest", "tall", [{"concatenate": [{"dataset": "tall7"}]},
                                        {"padded_batch": {"batch_size": 18, "padding_values": 7}}]),
+    ("padded batches differ", "tall", [MIXED, {"padded_batch": {"batch_size": 4, "padding_values": {"x": 9}}}]),
+    ("padded batches in part", "tall", [MIXED, {"padded_batch": {"batch_size": 4, "padded_shapes": {"x": [9, -1, 2]},
+                                                                 "drop_remainder": True}}]),
+    ("padded and measured", "tall", [MIXED, {"padded_batch": {"batch_size": 6, "lengths": True, "masks": True}},
+                                     {"skip": 1}]),
+    ("padded and cut", "tall", [MIXED, {"padded_batch": {"batch_size": 3}}, {"unbatch": None}]),
+    ("padded two ways", "wide", [{"concatenate": [{"dataset": "tall"}]},
+                                 {"padded_batch": {"batch_size": 4, "lengths": True, "masks": True}}]),
+    ("ragged", "tall", [MIXED, {"ragged_batch": 5}]),
+    ("ragged drop", "tall", [MIXED, {"ragged_batch": {"batch_size": 5, "drop_remainder": True, "masks": True}}]),
+    ("ragged two ways", "wide", [{"concatenate": [{"dataset": "tall"}]}, {"ragged_batch": 7}]),
+    ("ragged even", "d", [{"ragged_batch": {"batch_size": 5}}]),
+    ("ragged skipped", "tall", [MIXED, {"ragged_batch": 2}, {"skip": 3}, {"shard": {"num_shards": 2, "index": 1}}]),
+    ("group", "d", [{"group_by_window": {"key_func": "y % 3", "window_size": 4}}]),
+    ("group never full", "d", [{"group_by_window": {"key_func": "3 - y % 4", "window_size": 100}}]),
+    ("group elements", "d", [{"group_by_window": {"key_func": "3 - y % 4", "window_size": 3, "reduce_func": []}}]),
+    ("group reduce", "d", [{"skip": 1}, {"group_by_window": {
+        "key_func": "y // 4", "window_size": 7,
+        "reduce_func": [{"skip": 1}, {"repeat": 2}, {"take": 9}, {"batch": {"batch_size": 4}}]}}]),
+    ("group reduce drop", "d", [{"group_by_window": {
+        "key_func": "y % 3", "window_size": 4, "reduce_func": {"batch": {"batch_size": 3, "drop_remainder": True}}}}]),
+    ("group sizes", "d", [{"group_by_window": {"key_func": "y % 3", "window_size_func": "key + 1"}}, {"take": 8}]),
+    ("group sizes twice", "e", [{"group_by_window": {"key_func": "y // 4", "window_size_func": "key == 0 ? 5 : 2"}},
+                                {"repeat": 2}]),
+    ("group padded", "tall", [MIXED, {"group_by_window": {
+        "key_func": "y % 3", "window_size": 5,
+        "reduce_func": [{"padded_batch": {"batch_size": 5, "padding_values": 3, "lengths": True}}]}}]),
+    ("group ragged", "tall", [MIXED, {"group_by_window": {"key_func": "y % 3", "window_size": 5,
+                                                          "reduce_func": [{"ragged_batch": 2}]}}]),
+    ("group unbatched", "d", [{"group_by_window": {"key_func": "y % 3", "window_size": 4}}, {"unbatch": None},
+                              {"batch": 6}]),
+    ("group mapped", "d", [{"group_by_window": {"key_func": "y % 3", "window_size": 4}},
+                           {"map": [{"Rescaling": {"scale": 0.5}}]}, {"skip": 1}]),
+    ("group shuffled", "d", [{"shuffle": {}}, {"group_by_window": {"key_func": "y % 3", "window_size": 4,
+                                                                   "reduce_func": []}}], "set"),
+    ("bucket", "tall", [MIXED, {"bucket_by_sequence_length": BUCKETS}]),
+    ("bucket to boundary", "tall", [MIXED, {"bucket_by_sequence_length": {
+        **BUCKETS, "bucket_boundaries": [3, 10], "pad_to_bucket_boundary": True, "padding_values": {"x": 255}}}]),
+    ("bucket drop", "tall", [MIXED, {"bucket_by_sequence_length": {**BUCKETS, "drop_remainder": True}}]),
+    ("bucket shapes", "tall", [MIXED, {"bucket_by_sequence_length": {**BUCKETS, "padded_shapes": {"x": [9, 2, -1]}}}]),
+    ("bucket measured", "tall", [MIXED, {"bucket_by_sequence_length": {**BUCKETS, "lengths": True, "masks": True}},
+                                 {"take": 5}]),
+    ("bucket no padding", "d", [{"bucket_by_sequence_length": {**BUCKETS, "no_padding": True}}]),
+    ("bucket one size", "tall", [MIXED, {"bucket_by_sequence_length": {
+        "element_length_func": "y // 4", "bucket_boundaries": [1], "bucket_batch_sizes": [4, 4]}}, {"unbatch": None}]),
     ("padded windows", "d", [{"window": {"size": 5}}, {"padded_batch": {"batch_size": 5}}]),
     ("repeat", "e", [{"repeat": 3}]),
     ("take", "d", [{"take": 7}]),

@@ -373,7 +373,7 @@ static Suite *make_suite(void)
     const struct doc *doc = load();
     const int n = doc != NULL ? (int)doc_get(doc, "cases")->n : 1;
     arena_fini(&arena);
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_unchecked_fixture(tcase, setup, teardown); /* the files are only read */
     tcase_add_loop_test(tcase, test_elements, 0, n);
     tcase_add_loop_test(tcase, test_restored, 0, n);
     tcase_add_loop_test(tcase, test_workers, 0, n);
