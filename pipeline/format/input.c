@@ -74,6 +74,12 @@ int input_read(const struct input *in, int64_t offset, void *to, size_t n, struc
                : input_fail(in, offset, ERR_TRUNCATED, err, "became shorter meanwhile");
 }
 
+const void *input_look(const struct input *in, int64_t offset, size_t n)
+{
+    const bool is_there = offset >= 0 && offset <= in->size && n <= (uint64_t)(in->size - offset);
+    return in->fd < 0 && is_there ? in->data + in->begin + offset : NULL;
+}
+
 void input_window_fini(struct input_window *window)
 {
     if (window != NULL) {

@@ -32,6 +32,8 @@ void input_memory(struct input *ret, const void *data, size_t size, const char *
 struct input input_part(const struct input *whole, int64_t offset, int64_t size);
 /* All n bytes, or ERR_TRUNCATED. */
 int input_read(const struct input *in, int64_t offset, void *to, size_t n, struct err *err);
+/* Where n bytes lie in memory; NULL if they have to be read, or are not there. */
+const void *input_look(const struct input *in, int64_t offset, size_t n);
 /* Sets "NAME: byte OFFSET: ..." (offset < 0: without it) and returns code. */
 int input_fail(const struct input *in, int64_t offset, int code, struct err *err,
                const char *format, ...) __attribute__((format(printf, 5, 6)));

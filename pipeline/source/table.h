@@ -25,6 +25,9 @@ struct table_value {
     const int64_t *i;
     const double *f;
     const struct tensor_text *t;
+    /* Numbers as they came, all finite; then i and f may be missing. NULL: there are only those. */
+    const void *data;
+    enum dtype dtype;
 };
 
 #define TABLE_FIELDS                 \

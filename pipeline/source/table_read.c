@@ -4,11 +4,31 @@
 
 #include "pipeline/source/table.h"
 
+static double number_of(const struct table_value *value, int64_t i)
+{
+    if (value->i != NULL && value->type == TABLE_INT) {
+        return (double)value->i[i];
+    }
+    if (value->f != NULL) {
+        return value->f[i];
+    }
+    switch ((int)value->dtype) {
+    case DTYPE_BOOL:
+    case DTYPE_U8: return ((const uint8_t *)value->data)[i];
+    case DTYPE_I8: return ((const int8_t *)value->data)[i];
+    case DTYPE_U16: return ((const uint16_t *)value->data)[i];
+    case DTYPE_I16: return ((const int16_t *)value->data)[i];
+    case DTYPE_I32: return ((const int32_t *)value->data)[i];
+    case DTYPE_F32: return (double)((const float *)value->data)[i];
+    default: BUG("no numbers as they came");
+    }
+}
+
 static int put_number(const struct table_value *value, int64_t i, enum dtype dtype, void *out,
                       int64_t at)
 {
     const bool is_int = value->type == TABLE_INT;
-    const double f = is_int ? (double)value->i[i] : value->f[i];
+    const double f = number_of(value, i);
     switch ((int)dtype) {
     case DTYPE_U8:
         if (!(f >= 0 && f <= 255) || rint(f) != f) {
@@ -51,11 +71,33 @@ static int put_column(struct table *k, const struct table_field *field, size_t c
         int r = put_number(value, i, dtype, out, *at);
         if (r < 0) {
             return err_set(err, r, "%s '%s': %g is not what %s takes", k->what, name,
-                           value->type == TABLE_INT ? (double)value->i[i] : value->f[i],
-                           dtype_name(dtype));
+                           number_of(value, i), dtype_name(dtype));
         }
     }
     return 0;
+}
+
+/* A field that is one column as it came needs no look at each number. */
+static bool take_whole(const struct table *k, struct table_field *field, int64_t wanted,
+                       struct tensor *ret)
+{
+    const struct table_value *value = &k->values[field->columns[0]];
+    if (field->record->from.n != 1 || value->type == TABLE_NONE || value->data == NULL ||
+        value->n != wanted) {
+        return false;
+    }
+    if (value->dtype == ret->dtype) {
+        ret->data = (void *)(uintptr_t)value->data;
+        return true;
+    }
+    /* Others round on their way through float64. */
+    if (ret->dtype != DTYPE_F32 || value->dtype == DTYPE_I64 || value->dtype == DTYPE_F64) {
+        return false;
+    }
+    const struct tensor in = {.dtype = value->dtype, .data = (void *)(uintptr_t)value->data};
+    ret->data = op_scratch_need(&field->data, (size_t)wanted * sizeof(float) + 1);
+    op_to_floats(&in, wanted, ret->data);
+    return true;
 }
 
 static int read_numbers(struct table *k, struct table_field *field, const struct op_spec *spec,
@@ -66,6 +108,9 @@ static int read_numbers(struct table *k, struct table_field *field, const struct
     if (shape_count(&spec->shape, &wanted) < 0) { /* ragged */
         ret->shape = k->values[field->columns[0]].shape;
         wanted = k->values[field->columns[0]].n;
+    }
+    if (take_whole(k, field, wanted, ret)) {
+        return 0;
     }
     ret->data = op_scratch_need(&field->data, (size_t)wanted * sizeof(int64_t) + 1);
     int r = 0;
@@ -90,9 +135,12 @@ static int read_raw(struct table *k, struct table_field *field, const struct op_
                        field->record->from.v[0],
                        value->type == TABLE_TEXT && value->n == 1 ? value->t->n : 0, bytes);
     }
-    void *copy = op_scratch_need(&field->data, bytes + 1); /* aligned */
-    memcpy(copy, value->t->text, bytes);
-    *ret = (struct tensor){.dtype = spec->dtype, .shape = spec->shape, .data = copy};
+    void *data = (void *)(uintptr_t)value->t->text;
+    if ((uintptr_t)data % dtype_bytes(spec->dtype) != 0) {
+        data = op_scratch_need(&field->data, bytes + 1);
+        memcpy(data, value->t->text, bytes);
+    }
+    *ret = (struct tensor){.dtype = spec->dtype, .shape = spec->shape, .data = data};
     return 0;
 }
 

@@ -92,18 +92,14 @@ static int take_feature(struct tfrecord *k, const struct example_feature *featur
         example_ints(feature, memory);
         ret->type = TABLE_INT;
         ret->i = memory;
+        ret->data = memory;
+        ret->dtype = DTYPE_I64;
         return 0;
-    case EXAMPLE_FLOATS: {
-        float *floats = arena_array(&k->arena, (size_t)n, sizeof *floats);
-        double *numbers = memory;
-        int r = example_floats(feature, false, floats, err);
-        for (int64_t i = 0; i < n; i++) {
-            numbers[i] = (double)floats[i];
-        }
+    case EXAMPLE_FLOATS:
         ret->type = TABLE_FLOAT;
-        ret->f = numbers;
-        return r;
-    }
+        ret->data = memory;
+        ret->dtype = DTYPE_F32;
+        return example_floats(feature, false, memory, err);
     case EXAMPLE_BYTES:
         for (int64_t i = 0; i < n; i++) {
             const unsigned char *text;

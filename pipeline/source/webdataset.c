@@ -108,22 +108,20 @@ static int take_npy(struct webdataset *k, const struct place *at, const struct t
         return err_set(err, ERR_LIMIT, "has too many numbers");
     }
     const int64_t n = (int64_t)(bytes / sizeof(int64_t));
-    float *f = arena_alloc(&k->arena, bytes + 1);
-    double *numbers = arena_alloc(&k->arena, bytes + 1);
-    void *raw = arena_alloc(&k->arena, bytes + 1);
-    r = n > 0 ? npy_read(&npy, 0, npy.n_rows, false, raw, err) : 0;
-    *ret = (struct table_value){.type = TABLE_FLOAT, .shape = npy.shape, .n = n, .f = numbers};
+    const void *data = npy_memory(&npy);
+    if (data == NULL || (uintptr_t)data % dtype_bytes(npy.dtype) != 0 ||
+        !npy_is_finite(&npy, npy.n_rows, data)) {
+        void *read = arena_alloc(&k->arena, bytes + 1);
+        data = read;
+        r = n > 0 ? npy_read(&npy, 0, npy.n_rows, false, read, err) : 0;
+    }
+    *ret = (struct table_value){
+        .type = TABLE_FLOAT, .shape = npy.shape, .n = n, .data = data, .dtype = npy.dtype};
     if (npy.dtype == DTYPE_I64) {
         ret->type = TABLE_INT;
-        ret->i = raw;
+        ret->i = data;
     } else if (npy.dtype == DTYPE_F64) {
-        ret->f = raw;
-    } else if (r == 0) {
-        const struct tensor numbers_in = {.dtype = npy.dtype, .shape = npy.shape, .data = raw};
-        op_to_floats(&numbers_in, n, f);
-        for (int64_t i = 0; i < n; i++) {
-            numbers[i] = (double)f[i];
-        }
+        ret->f = data;
     }
     return r;
 }
@@ -139,6 +137,20 @@ static bool take_number(struct webdataset *k, const char *text, size_t n, struct
     return number_i64(text, n, number);
 }
 
+/* The bytes of a member: where they lie, or read. */
+static int member_bytes(struct webdataset *k, const struct place *at,
+                        const struct tar_member *member, const char **ret, struct err *err)
+{
+    const size_t size = (size_t)member->size;
+    *ret = input_look(at->in, member->offset, size);
+    if (*ret != NULL) {
+        return 0;
+    }
+    char *text = arena_alloc(&k->arena, size + 1);
+    *ret = text;
+    return input_read(at->in, member->offset, text, size, err);
+}
+
 static int take_member(struct webdataset *k, const struct place *at, const char *column,
                        int64_t number, struct table_value *ret, struct err *err)
 {
@@ -150,9 +162,9 @@ static int take_member(struct webdataset *k, const struct place *at, const char 
     if (strcasecmp(column, "npy") == 0) {
         return take_npy(k, at, member, ret, err);
     }
-    char *text = arena_alloc(&k->arena, (size_t)member->size + 1);
     struct tensor_text *value = ARENA_NEW(&k->arena, struct tensor_text);
-    int r = input_read(at->in, member->offset, text, (size_t)member->size, err);
+    const char *text = NULL;
+    int r = member_bytes(k, at, member, &text, err);
     if (r < 0) {
         return r;
     }

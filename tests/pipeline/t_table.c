@@ -1,6 +1,7 @@
 /* Sources of records: csv, jsonl, tfrecord, webdataset. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -659,6 +660,114 @@ START_TEST(test_packed)
 }
 END_TEST
 
+/* ---- arrays in shards: of every type, at any address, read as every type that takes them ---- */
+
+static const struct numbers {
+    const char *type;
+    const char *bytes; /* 1, 2, 3, 100 */
+    size_t each;
+    const char *given; /* what the field becomes without a dtype */
+} numbers[] = {
+    {"|u1", "\1\2\3\144", 1, "float32"},
+    {"|i1", "\1\2\3\144", 1, "float32"},
+    {"<u2", "\1\0\2\0\3\0\144\0", 2, "float32"},
+    {"<i2", "\1\0\2\0\3\0\144\0", 2, "float32"},
+    {">i2", "\0\1\0\2\0\3\0\144", 2, "float32"},
+    {"<i4", "\1\0\0\0\2\0\0\0\3\0\0\0\144\0\0\0", 4, "float32"},
+    {"<i8", "\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\144\0\0\0\0\0\0\0", 8, "int64"},
+    {"<f4", "\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\xc8\x42", 4, "float32"},
+    {">f4", "\x3f\x80\0\0\x40\0\0\0\x40\x40\0\0\x42\xc8\0\0", 4, "float32"},
+    {"<f8", "\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\x08\x40\0\0\0\0\0\0\x59\x40", 8,
+     "float32"},
+};
+enum { N_NUMBERS = sizeof numbers / sizeof numbers[0] };
+
+/* blanks: moves the numbers away from where they are aligned. */
+static void put_npy(struct buf *tar, int i, const struct numbers *of, const char *bytes,
+                    const char *blanks)
+{
+    char header[128], name[64];
+    struct buf file = {0};
+    const int n =
+        snprintf(header, sizeof header,
+                 "{'descr': '%s', 'fortran_order': False, 'shape': (4,), }%s\n", of->type, blanks);
+    const unsigned char head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)n, 0};
+    buf_put(&file, head, sizeof head);
+    buf_put(&file, header, (size_t)n);
+    buf_put(&file, bytes, 4 * of->each);
+    (void)snprintf(name, sizeof name, "%03d.npy", i);
+    put_member(tar, name, file.data, file.size);
+    buf_fini(&file);
+}
+
+static double number_at(const unsigned char *slab, int64_t i)
+{
+    const struct slab_field *x = fixture_field(&f, PIPELINE_TRAIN, "x");
+    const unsigned char *at = slab + x->offset;
+    return x->dtype == DTYPE_U8    ? at[i]
+           : x->dtype == DTYPE_I64 ? (double)((const int64_t *)(const void *)at)[i]
+                                   : (double)((const float *)(const void *)at)[i];
+}
+
+static void check_numbers(const struct numbers *of, const char *dtype)
+{
+    static const double wanted[] = {1, 2, 3, 100};
+    const bool is_given = dtype == NULL;
+    char fields[128];
+    unsigned char *slab;
+    struct opt_groups bad = {0};
+    (void)snprintf(fields, sizeof fields, "{\"fields\": {\"x\": {\"from\": \"npy\"%s%s%s}}}",
+                   is_given ? "" : ", \"dtype\": \"", is_given ? "" : dtype, is_given ? "" : "\"");
+    ck_assert_msg(compile(SHARDS, fields, "") == 0, "%s as %s: %s: %s", of->type, dtype, f.err.path,
+                  f.err.text);
+    ck_assert_str_eq(dtype_name(fixture_field(&f, PIPELINE_TRAIN, "x")->dtype),
+                     is_given ? of->given : dtype);
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 8, &slab, &bad), 0);
+    ck_assert_uint_eq(bad.n, 0);
+    for (int64_t i = 0; i < 8; i++) {
+        ck_assert_msg(fabs(number_at(slab, i) - wanted[i % 4]) < 1e-9, "%s as %s: number %d is %g",
+                      of->type, dtype, (int)i, number_at(slab, i));
+    }
+}
+
+START_TEST(test_npy_members)
+{
+    const struct numbers *of = &numbers[_i];
+    struct buf tar = {0};
+    char end[1024] = "";
+    put_npy(&tar, 0, of, of->bytes, "");
+    put_npy(&tar, 1, of, of->bytes, " ");
+    buf_put(&tar, end, sizeof end);
+    fixture_add(&f, "d", "a.tar", tar.data, tar.size);
+    check_numbers(of, NULL);
+    check_numbers(of, "float32");
+    check_numbers(of, "uint8");
+    check_numbers(of, "int64");
+    buf_fini(&tar);
+}
+END_TEST
+
+START_TEST(test_npy_not_finite)
+{
+    static const struct numbers of = {.type = "<f4", .each = 4};
+    struct buf tar = {0};
+    struct opt_groups bad = {0};
+    unsigned char *slab;
+    char end[1024] = "";
+    put_npy(&tar, 0, &of, numbers[7].bytes, "");
+    put_npy(&tar, 1, &of, "\0\0\x80\x3f\0\0\0\x40\0\0\x80\x7f\0\0\xc8\x42", "");
+    buf_put(&tar, end, sizeof end);
+    fixture_add(&f, "d", "a.tar", tar.data, tar.size);
+    ck_assert_int_eq(compile(SHARDS, "{\"fields\": {\"x\": \"npy\"}}", ""), 0);
+    ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 8, &slab, &bad), 0);
+    ck_assert_uint_eq(bad.n, 1);
+    const struct msg_chunk_bad *row = bad.v;
+    ck_assert_int_eq(row->sample, 1);
+    ck_assert_ptr_nonnull(strstr(row->reason, "not finite"));
+    buf_fini(&tar);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("table");
@@ -670,6 +779,8 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, test_bad, 0, sizeof bads / sizeof bads[0]);
     tcase_add_test(c, test_ragged);
     tcase_add_test(c, test_bad_picture);
+    tcase_add_loop_test(c, test_npy_members, 0, N_NUMBERS);
+    tcase_add_test(c, test_npy_not_finite);
     tcase_add_test(c, test_iris);
     tcase_add_test(c, test_packed);
     suite_add_tcase(suite, c);
