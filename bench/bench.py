@@ -16,6 +16,8 @@ import tempfile
 import threading
 import time
 
+import data
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = pathlib.Path(os.environ.get("MILLRACE_SHARED", ROOT.parent / "shared"))
 RUNS = 3
@@ -346,11 +348,14 @@ def kernels(build):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=ROOT / "build-release")
-    parser.add_argument("name", nargs="?", choices=[*BENCHES, "kernels"])
+    parser.add_argument("name", nargs="?", choices=[*BENCHES, *data.BENCHES, "kernels"])
     arguments = parser.parse_args()
     if arguments.name in (None, "kernels"):
         kernels(arguments.build)
-    if arguments.name == "kernels":
+    for name in data.BENCHES:
+        if arguments.name in (None, name):
+            data.BENCHES[name](arguments.build, row)
+    if arguments.name == "kernels" or arguments.name in data.BENCHES:
         return
     daemon = Daemon(arguments.build)
     try:
