@@ -1,6 +1,7 @@
 #include "proto/sock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,8 @@ struct sock {
     void *monitor; /* DEALER only: a lost connection shows here */
     bool router;
     bool lost;
+    /* Nothing was there and nothing was done since: whatever comes makes its descriptor readable. */
+    bool is_drained, is_monitor_drained;
     int n_parts; /* received frames that are held */
     zmq_msg_t parts[SOCK_FRAMES_MAX];
     uint64_t bytes_sent, bytes_received;
@@ -203,43 +206,73 @@ void sock_close(struct sock *sock)
     free(sock);
 }
 
-int sock_fd(const struct sock *sock)
+static int fd_of(void *zmq)
 {
     int fd = -1;
     size_t size = sizeof fd;
-    BUG_ON(zmq_getsockopt(sock->zmq, ZMQ_FD, &fd, &size) != 0);
+    BUG_ON(zmq_getsockopt(zmq, ZMQ_FD, &fd, &size) != 0);
     return fd;
+}
+
+static bool has_input(void *zmq)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    return zmq_getsockopt(zmq, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+}
+
+int sock_fd(const struct sock *sock)
+{
+    return fd_of(sock->zmq);
 }
 
 bool sock_pending(struct sock *sock)
 {
-    int events = 0;
-    size_t size = sizeof events;
-    return zmq_getsockopt(sock->zmq, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+    sock->is_drained = false;
+    return has_input(sock->zmq);
 }
 
-int sock_poll(struct sock *sock, const int *extra_fds, int n, int timeout_ms)
+/* One look at the descriptors; -1: what woke it was no input. */
+static int poll_once(struct sock *sock, struct pollfd *fds, int n, int timeout_ms)
 {
-    zmq_pollitem_t items[2 + EXTRA_MAX] = {{.socket = sock->zmq, .events = ZMQ_POLLIN}};
-    BUG_ON(n < 0 || n > EXTRA_MAX);
-    for (int i = 0; i < n; i++) {
-        items[1 + i] = (zmq_pollitem_t){.fd = extra_fds[i], .events = ZMQ_POLLIN};
-    }
-    int total = 1 + n;
-    if (sock->monitor != NULL) {
-        items[total++] = (zmq_pollitem_t){.socket = sock->monitor, .events = ZMQ_POLLIN};
-    }
-    if (zmq_poll(items, total, timeout_ms) <= 0) {
+    const bool has_monitor = sock->monitor != NULL;
+    bool is_ready = !sock->is_drained && has_input(sock->zmq);
+    bool is_told = has_monitor && !sock->is_monitor_drained && has_input(sock->monitor);
+    if (poll(fds, (nfds_t)n + 1 + has_monitor, is_ready || is_told ? 0 : timeout_ms) <= 0 &&
+        !is_ready && !is_told) {
         return 0;
     }
-    int bits = 0;
-    for (int i = 0; i < 1 + n; i++) {
-        bits |= items[i].revents != 0 ? 1 << i : 0;
+    is_ready = is_ready || (fds[0].revents != 0 && has_input(sock->zmq));
+    sock->is_drained = !is_ready;
+    is_told = is_told || (has_monitor && fds[n + 1].revents != 0);
+    sock->is_monitor_drained = sock->is_monitor_drained && !is_told;
+    int bits = is_ready || (is_told && sock_lost(sock)); /* the caller's receive then says so */
+    for (int i = 1; i <= n; i++) {
+        bits |= fds[i].revents != 0 ? 1 << i : 0;
     }
-    if (sock->monitor != NULL && items[total - 1].revents != 0 && sock_lost(sock)) {
-        bits |= 1; /* the caller's receive then says that the peer is gone */
+    return bits != 0 ? bits : -1;
+}
+
+/* libzmq's own zmq_poll looks at everything twice, with several calls of the system each: as long as a small chunk takes. */
+int sock_poll(struct sock *sock, const int *extra_fds, int n, int timeout_ms)
+{
+    struct pollfd fds[2 + EXTRA_MAX] = {{.fd = fd_of(sock->zmq), .events = POLLIN}};
+    BUG_ON(n < 0 || n > EXTRA_MAX);
+    for (int i = 0; i < n; i++) {
+        fds[1 + i] = (struct pollfd){.fd = extra_fds[i], .events = POLLIN};
     }
-    return bits;
+    if (sock->monitor != NULL) {
+        fds[1 + n] = (struct pollfd){.fd = fd_of(sock->monitor), .events = POLLIN};
+    }
+    const int64_t deadline_us = timeout_ms > 0 ? clock_us() + (int64_t)timeout_ms * 1000 : 0;
+    for (;;) {
+        const int bits = poll_once(sock, fds, n, timeout_ms);
+        const int64_t left_us = timeout_ms > 0 ? deadline_us - clock_us() : 0;
+        if (bits >= 0 || (timeout_ms >= 0 && left_us <= 0)) {
+            return bits > 0 ? bits : 0;
+        }
+        timeout_ms = timeout_ms > 0 ? (int)((left_us + 999) / 1000) : timeout_ms;
+    }
 }
 
 static int send_error(struct err *err)
@@ -257,6 +290,7 @@ static int send_error(struct err *err)
 static int send_part(struct sock *sock, const void *data, size_t size, bool more, struct err *err)
 {
     int n;
+    sock->is_drained = false; /* sending takes in what was signalled */
     do {
         n = zmq_send(sock->zmq, data, size, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
     } while (n < 0 && zmq_errno() == EINTR);
@@ -298,8 +332,10 @@ static int receive_parts(struct sock *sock, struct err *err)
         if (n < 0) {
             int e = zmq_errno();
             zmq_msg_close(&part);
+            sock->is_drained = e == EAGAIN;
             return e == EAGAIN ? err_set(err, ERR_TIMEOUT, "no message") : err_set(err, ERR_IO, "receive: %s", zmq_strerror(e));
         }
+        sock->is_drained = false;
         sock->bytes_received += zmq_msg_size(&part);
         more = zmq_msg_more(&part) != 0;
         if (sock->n_parts < SOCK_FRAMES_MAX) {
@@ -407,6 +443,7 @@ bool sock_lost(struct sock *sock)
     for (; event != 0; event = next_event(sock)) {
         sock->lost = event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
     }
+    sock->is_monitor_drained = true;
     return sock->lost;
 }
 

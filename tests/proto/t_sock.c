@@ -1,5 +1,6 @@
 /* sock: what a peer may do to a ROUTER without harm to the others. */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -208,6 +209,66 @@ START_TEST(frames_travel)
 }
 END_TEST
 
+static bool is_signalled(struct sock *sock, int timeout_ms)
+{
+    struct pollfd fd = {.fd = sock_fd(sock), .events = POLLIN};
+    return poll(&fd, 1, timeout_ms) > 0;
+}
+
+static bool is_past(void *arg)
+{
+    return clock_us() > *(const int64_t *)arg;
+}
+
+/* Waiting looks at a descriptor that tells of changes alone: what came before has to be seen too.
+ */
+START_TEST(a_wait_sees_what_came_before)
+{
+    enum { MESSAGES = 3 };
+    struct sock *dealer = open_dealer();
+    struct sock_peer peer;
+    struct msg msg;
+    ck_assert_int_eq(sock_poll(dealer, NULL, 0, 0), 0);
+    ck_assert_int_eq(sock_recv(router, &peer, &arena, &msg, NULL, NULL, NULL, &err), ERR_TIMEOUT);
+    ck_assert_int_eq(sock_send(dealer, NULL, MSG_PING, 1, NULL, NULL, 0, &err), 0);
+    ck_assert_int_eq(sock_poll(router, NULL, 0, WAIT_MS), 1); /* comes after nothing was there */
+    ck_assert_int_eq(sock_poll(router, NULL, 0, WAIT_MS), 1); /* is not taken yet */
+    ck_assert_int_eq(sock_recv(router, &peer, &arena, &msg, NULL, NULL, NULL, &err), 0);
+    ck_assert_int_eq(sock_poll(router, NULL, 0, 0), 0);
+    for (int i = 0; i < MESSAGES; i++) {
+        ck_assert_int_eq(sock_send(router, &peer, MSG_PING, i, NULL, NULL, 0, &err), 0);
+    }
+    for (int i = 0; i < MESSAGES; i++) { /* several behind one signal */
+        ck_assert_int_eq(sock_poll(dealer, NULL, 0, WAIT_MS), 1);
+        ck_assert_int_eq(sock_recv(dealer, NULL, &arena, &msg, NULL, NULL, NULL, &err), 0);
+        ck_assert_int_eq(msg.id, i);
+    }
+    sock_close(dealer);
+}
+END_TEST
+
+START_TEST(a_wait_sees_what_a_send_took_in)
+{
+    struct sock *dealer = open_dealer();
+    struct sock_peer peer;
+    struct msg msg;
+    ck_assert_int_eq(sock_send(dealer, NULL, MSG_PING, 1, NULL, NULL, 0, &err), 0);
+    ck_assert(receive(router, &peer, &msg, WAIT_MS));
+    ck_assert_int_eq(sock_recv(dealer, NULL, &arena, &msg, NULL, NULL, NULL, &err), ERR_TIMEOUT);
+    ck_assert_int_eq(sock_send(router, &peer, MSG_PING, 2, NULL, NULL, 0, &err), 0);
+    ck_assert(is_signalled(dealer, WAIT_MS));
+    /* A send looks for signals at most once a millisecond or so. */
+    int64_t later = clock_us() + 20000;
+    ck_assert(test_wait(is_past, &later, WAIT_MS));
+    ck_assert_int_eq(sock_send(dealer, NULL, MSG_PING, 3, NULL, NULL, 0, &err), 0);
+    ck_assert(!is_signalled(dealer, 0));
+    ck_assert_int_eq(sock_poll(dealer, NULL, 0, WAIT_MS), 1);
+    ck_assert_int_eq(sock_recv(dealer, NULL, &arena, &msg, NULL, NULL, NULL, &err), 0);
+    ck_assert_int_eq(msg.id, 2);
+    sock_close(dealer);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sock");
@@ -219,6 +280,8 @@ int main(void)
     tcase_add_test(tcase, a_slow_peer_is_busy);
     tcase_add_test(tcase, a_bad_message_can_be_answered);
     tcase_add_test(tcase, frames_travel);
+    tcase_add_test(tcase, a_wait_sees_what_came_before);
+    tcase_add_test(tcase, a_wait_sees_what_a_send_took_in);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
 }
