@@ -34,6 +34,7 @@ int derive_open(struct derive *derive, const struct doc *doc, const char *at, st
         want.stages = nested.pipeline;
         want.path = arena_printf(pool->arena, "%s.%s.pipeline", derive->path, at);
         want.is_inner = true;
+        want.is_unbatched = false;
         *ret = pool_stream(pool);
         r = stream_compile(*ret, source, &want, pool, err);
     }

@@ -142,6 +142,9 @@ int64_t derive_select_key(const struct source *select, const struct stage_place 
 int derive_expr_run(struct derive_expr *expr, const struct element *element, double *ret,
                     struct err *err);
 
+/* Elements that are stored when they are first made; iteration i gives those of i modulo variants. */
+int derive_keep(struct derive *derive, int64_t variants, struct source *ret, struct err *err);
+
 /* Elements cut along their first axis; `cycle` of them in turns of `block` rows. */
 int derive_rows(struct derive *derive, int64_t cycle, int64_t block, struct source *ret,
                 struct err *err);

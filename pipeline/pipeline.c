@@ -36,27 +36,58 @@ static int check_texts(const struct stream *stream, const char *name, struct err
     return 0;
 }
 
-static int compile_stream(struct pipeline *p, int which, const struct pipeline_store *store,
-                          struct arena *arena, struct err *err)
+static struct stream_want want_of(const struct job_spec *job, int which)
 {
-    const struct job_spec *job = p->job;
-    const struct job_stream *stream =
-        which == PIPELINE_TRAIN ? &job->data.train : &job->data.validation;
     const bool is_own = which == PIPELINE_VALIDATION && job->validation_pipeline != NULL;
-    const struct stream_want want = {
+    return (struct stream_want){
         .stages = is_own ? job->validation_pipeline : job->pipeline,
         .path = is_own ? "validation_pipeline" : "pipeline",
         .is_training = which == PIPELINE_TRAIN || is_own,
         .seed = (uint64_t)job->fit.seed,
         .epochs = job->fit.epochs > 0 ? job->fit.epochs : 1,
         .steps_per_epoch = which == PIPELINE_TRAIN ? job->fit.steps_per_epoch : 0,
-        .like = which == PIPELINE_VALIDATION ? &p->streams[PIPELINE_TRAIN].spec : NULL,
     };
-    struct pool *pool = &p->pools[which];
-    pool_init(pool, store, arena);
-    int r = pool_open(pool, stream, &p->leaves[which], err);
+}
+
+static int open_leaf(const struct job_spec *job, int which, struct pool *pool, struct source **ret,
+                     struct err *err)
+{
+    const struct job_stream *stream =
+        which == PIPELINE_TRAIN ? &job->data.train : &job->data.validation;
+    int r = stream->dataset == NULL ? err_set(err, ERR_MISSING, "the job has no such data")
+                                    : pool_open(pool, stream, ret, err);
     if (r < 0) {
         err_prefix(err, "data.%s", stream_names[which]);
+    }
+    return r;
+}
+
+int pipeline_elements(const struct job_spec *job, const struct pipeline_store *store,
+                      enum pipeline_stream which, struct arena *arena, struct pool *pool,
+                      struct stream *ret, struct err *err)
+{
+    struct stream_want want = want_of(job, which);
+    struct source *source = NULL;
+    want.is_inner = want.is_unbatched = true;
+    *ret = (struct stream){0};
+    pool_init(pool, store, arena);
+    int r = open_leaf(job, which, pool, &source, err);
+    r = r < 0 ? r : stream_compile(ret, source, &want, pool, err);
+    if (r == 0 && ret->n == STAGE_ENDLESS) {
+        r = err_set_at(err, ERR_UNSUPPORTED, want.path, "the stream has no end; leave repeat out");
+    }
+    return r;
+}
+
+static int compile_stream(struct pipeline *p, int which, const struct pipeline_store *store,
+                          struct arena *arena, struct err *err)
+{
+    struct stream_want want = want_of(p->job, which);
+    want.like = which == PIPELINE_VALIDATION ? &p->streams[PIPELINE_TRAIN].spec : NULL;
+    struct pool *pool = &p->pools[which];
+    pool_init(pool, store, arena);
+    int r = open_leaf(p->job, which, pool, &p->leaves[which], err);
+    if (r < 0) {
         return r;
     }
     r = stream_compile(&p->streams[which], p->leaves[which], &want, pool, err);

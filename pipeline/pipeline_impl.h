@@ -1,5 +1,5 @@
-/* pipeline_impl - what pipeline.c compiles and pipeline_run.c runs; beside them only the test of
- * blocks includes it. */
+/* pipeline_impl - what pipeline.c compiles and pipeline_run.c, block.c and pipeline_save.c use; no
+ * one else includes it. */
 #ifndef PIPELINE_PIPELINE_IMPL_H
 #define PIPELINE_PIPELINE_IMPL_H
 
@@ -25,5 +25,11 @@ struct pipeline {
     struct decode *decode; /* of files to predict; made when the first comes */
     char id[HASH_ID_TEXT];
 };
+
+/* The elements of a stream before batches, in the order of an epoch (stream_get). pool and ret are
+ * closed with pool_close and stream_fini, on an error too. */
+int pipeline_elements(const struct job_spec *job, const struct pipeline_store *store,
+                      enum pipeline_stream which, struct arena *arena, struct pool *pool,
+                      struct stream *ret, struct err *err);
 
 #endif

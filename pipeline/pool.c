@@ -15,6 +15,7 @@ struct pool_step {
     const char *text;      /* or NULL */
     const struct doc *doc; /* or NULL */
     bool is_files;         /* doc: the list of a manifest */
+    bool is_seed;
     char id[HASH_ID_TEXT]; /* "" before it was asked for */
 };
 
@@ -112,22 +113,37 @@ static void name_step(struct pool_step *step)
     buf_fini(&text);
 }
 
-static void name_from(struct pool_step *step, char ret[HASH_ID_TEXT])
+/* Steps from the one to the other. */
+static void name_from(struct pool_step *step, const struct pool_step *end, bool has_seed,
+                      char ret[HASH_ID_TEXT])
 {
     struct hash hash;
     hash_init(&hash);
-    for (; step != NULL; step = step->next) {
+    for (; step != end; step = step->next) {
         if (step->id[0] == '\0') {
             name_step(step);
         }
-        hash_update(&hash, step->id, sizeof step->id);
+        if (has_seed || !step->is_seed) {
+            hash_update(&hash, step->id, sizeof step->id);
+        }
     }
     hash_final(&hash, ret);
 }
 
 void pool_trail(struct pool *pool, char ret[HASH_ID_TEXT])
 {
-    name_from(pool->first_step, ret);
+    name_from(pool->first_step, NULL, true, ret);
+}
+
+void pool_note_seed(struct pool *pool, uint64_t seed)
+{
+    const char *text = arena_printf(pool->arena, "seed %llu", (unsigned long long)seed);
+    (void)note(pool, &(struct pool_step){.text = text, .is_seed = true});
+}
+
+void pool_trail_before(struct pool *pool, char ret[HASH_ID_TEXT])
+{
+    name_from(pool->first_step, pool->last_step, pool->is_drawn, ret);
 }
 
 static const struct pipeline_manifest *find_manifest(const struct pipeline_store *store,
@@ -180,7 +196,7 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
     }
     if (files.kept != NULL) {
         char *id = arena_alloc(pool->arena, HASH_ID_TEXT);
-        name_from(first, id);
+        name_from(first, NULL, true, id);
         files.id = id;
     }
     r = source_open(source, &want, &files, pool->arena, err);

@@ -29,7 +29,9 @@ struct pool {
     struct stage_names stage_names;
     struct op_names op_names;
     struct pool_step *first_step, *last_step; /* what was compiled so far */
-    bool is_fed; /* a client feeds one of the data sets: nothing is kept */
+    bool is_fed;          /* a client feeds one of the data sets: nothing is kept */
+    bool is_drawn;        /* with the seed of the job */
+    const char *batch_op; /* an op that draws once a batch; or NULL */
 };
 
 void pool_init(struct pool *pool, const struct pipeline_store *store, struct arena *arena);
@@ -40,6 +42,10 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
 void pool_note(struct pool *pool, const char *text, const struct doc *doc);
 /* A name of all of it, data sets by their content: who compiles the same gets the same. */
 void pool_trail(struct pool *pool, char ret[HASH_ID_TEXT]);
+void pool_note_seed(struct pool *pool, uint64_t seed);
+/* The same of what stands before the stage that is being compiled; without the seed where nothing
+ * was drawn. */
+void pool_trail_before(struct pool *pool, char ret[HASH_ID_TEXT]);
 struct source *pool_source(struct pool *pool); /* empty */
 struct stream *pool_stream(struct pool *pool); /* empty */
 /* The i-th stream made, or NULL: the order in which elements pass through them. */

@@ -39,8 +39,8 @@ static void mark(struct compile *c, const char *stage, bool is_given)
     explain_add(&c->marks, c->stream, &what, c->arena);
 }
 
-/* Fields that a map works on when it names none: the images; without any, all that has numbers; else
- * the texts. */
+/* Fields that a map works on when it names none: the images; without any, all that has numbers;
+ * else the texts. */
 static uint32_t default_fields(const struct element_spec *spec)
 {
     uint32_t images = 0, numbers = 0, texts = 0;
@@ -111,6 +111,8 @@ static int read_op(struct compile *c, const struct stage_map *map, const struct 
      * it. */
     if (c->want->is_training || op_make_still(&op->op)) {
         s->n_ops++;
+        c->pool->is_drawn = c->pool->is_drawn || (op->op.flags & OP_RANDOM) != 0;
+        c->pool->batch_op = (op->op.flags & OP_BATCH) != 0 ? op->op.desc->name : c->pool->batch_op;
     }
     return 0;
 }
@@ -119,8 +121,7 @@ static bool is_join(const struct doc *doc)
 {
     const char *name = NULL;
     const struct doc *options;
-    const struct op_desc *desc =
-        opt_named(doc, &name, &options, NULL) == 0 ? op_find(name) : NULL;
+    const struct op_desc *desc = opt_named(doc, &name, &options, NULL) == 0 ? op_find(name) : NULL;
     return desc != NULL && desc->check_all != NULL;
 }
 
@@ -240,8 +241,7 @@ static int find_spec(struct compile *c, const struct stream *s, struct stream_ch
         ret->is_varying = s->is_inner;
     }
     int r = check_ops(chain, &spec, &ret->spec, c->err);
-    ret->is_varying =
-        ret->is_varying || (r == 0 && is_known(&from->spec) && !is_known(&ret->spec));
+    ret->is_varying = ret->is_varying || (r == 0 && is_known(&from->spec) && !is_known(&ret->spec));
     if (r == 0 && from->spec.dtype == DTYPE_STR && ret->spec.dtype != DTYPE_STR) {
         ret->kind = from->kind == ELEMENT_TEXT ? ELEMENT_NUMERIC : from->kind;
     }
@@ -331,6 +331,28 @@ static void go_on(struct compile *c, struct source *source)
     c->stream->is_inner = c->want->is_inner;
     c->n = source->samples;
     c->remainder = 0;
+}
+
+/* Of a stream whose rows are wanted and not its batches. */
+static int drop_batch(struct compile *c)
+{
+    struct stream *s = c->stream;
+    if (c->batch.has_holes) {
+        return err_set_at(c->err, ERR_UNSUPPORTED, c->want->path,
+                          "its batches have unlike numbers of rows; add unbatch to have their "
+                          "elements one by one");
+    }
+    if (s->n_orders > s->batch_at) {
+        const char *name = s->orders[s->batch_at].stage.desc->name;
+        return err_set_at(c->err, ERR_UNSUPPORTED, c->want->path,
+                          "%s stands behind batch, and elements are taken from before it; put %s "
+                          "before batch",
+                          name, name);
+    }
+    c->n = s->drop_remainder ? c->n * s->batch : s->n;
+    c->is_batched = false;
+    c->batch = (struct derive_batch){0};
+    return 0;
 }
 
 /* What stands before the orders of batches becomes an inner stream, `make` a source of it, and they
@@ -473,6 +495,33 @@ static int add_batches(struct compile *c, const struct stage *stage)
     return r < 0 ? r : add_batch(c, &batch);
 }
 
+static int compile_stage(struct compile *c, const struct doc *doc, const struct stage *stage)
+{
+    switch (stage->desc->kind) {
+    case STAGE_MAP: {
+        const struct doc *value = doc_get(doc, "map");
+        int r = pad_rows(c);
+        return r < 0 ? r
+                     : add_map(c, stage->ctx,
+                               value->type != DOC_MAP || doc_get(value, "ops") == NULL);
+    }
+    case STAGE_BATCH: return c->want->is_ops_only ? 0 : add_batches(c, stage);
+    case STAGE_PREFETCH: {
+        const struct stage_prefetch *prefetch = stage->ctx;
+        c->stream->prefetch = prefetch->buffer_size > 0 ? prefetch->buffer_size : 0;
+        return 0;
+    }
+    case STAGE_HINT: return 0;
+    case STAGE_DERIVE: return c->want->is_ops_only ? 0 : add_derive(c, stage, NULL);
+    case STAGE_ORDER: break;
+    }
+    if (c->want->is_ops_only ||
+        (!c->want->is_training && (stage->desc->flags & STAGE_TRAIN_ONLY) != 0)) {
+        return 0;
+    }
+    return add_order(c, stage);
+}
+
 static int add_stage(struct compile *c, const struct doc *doc, const char **ret_name)
 {
     struct stage stage;
@@ -481,31 +530,13 @@ static int add_stage(struct compile *c, const struct doc *doc, const char **ret_
         return r;
     }
     *ret_name = stage.desc->name;
-    pool_note(c->pool, NULL, doc);
+    if (stage.desc->kind != STAGE_PREFETCH && stage.desc->kind != STAGE_HINT) {
+        pool_note(c->pool, NULL, doc);
+    }
     c->ignores_errors = c->ignores_errors || (stage.desc->flags & STAGE_IGNORES_ERRORS) != 0;
-    switch (stage.desc->kind) {
-    case STAGE_MAP: {
-        const struct doc *value = doc_get(doc, "map");
-        r = pad_rows(c);
-        return r < 0
-                   ? r
-                   : add_map(c, stage.ctx, value->type != DOC_MAP || doc_get(value, "ops") == NULL);
-    }
-    case STAGE_BATCH: return c->want->is_ops_only ? 0 : add_batches(c, &stage);
-    case STAGE_PREFETCH: {
-        const struct stage_prefetch *prefetch = stage.ctx;
-        c->stream->prefetch = prefetch->buffer_size > 0 ? prefetch->buffer_size : 0;
-        return 0;
-    }
-    case STAGE_HINT: return 0;
-    case STAGE_DERIVE: return c->want->is_ops_only ? 0 : add_derive(c, &stage, NULL);
-    case STAGE_ORDER: break;
-    }
-    if (c->want->is_ops_only ||
-        (!c->want->is_training && (stage.desc->flags & STAGE_TRAIN_ONLY) != 0)) {
-        return 0;
-    }
-    return add_order(c, &stage);
+    /* Who may be given a seed draws with the job's. */
+    c->pool->is_drawn = c->pool->is_drawn || opt_find(stage.desc->options, "seed") != NULL;
+    return compile_stage(c, doc, &stage);
 }
 
 static int read_stages(struct compile *c)
@@ -528,7 +559,7 @@ static int read_stages(struct compile *c)
         mark(c, name, true);
     }
     if (c->want->is_inner) {
-        int r = c->is_batched ? wrap_batch(c) : 0;
+        int r = !c->is_batched ? 0 : c->want->is_unbatched ? drop_batch(c) : wrap_batch(c);
         c->stream->n = c->n;
         return r;
     }
@@ -588,9 +619,10 @@ static int count_steps(struct compile *c)
 static void note_want(struct pool *pool, const struct stream_want *want)
 {
     pool_note(pool,
-              arena_printf(pool->arena, "stream %llu %d %d %d", (unsigned long long)want->seed,
-                           want->is_training, want->is_ops_only, want->is_inner),
+              arena_printf(pool->arena, "stream %d %d %d", want->is_training, want->is_ops_only,
+                           want->is_inner),
               NULL);
+    pool_note_seed(pool, want->seed);
 }
 
 int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want,

@@ -62,6 +62,7 @@ struct stream_want {
     bool is_training;         /* else order and random parts are left out, and no row is */
     bool is_ops_only;         /* for predictions: only what stands in maps, a sample at a time */
     bool is_inner;            /* stands inside another one: no batches of the trainer's */
+    bool is_unbatched;        /* is_inner: its elements are those that the last batch is made of */
     uint64_t seed;
     int64_t epochs, steps_per_epoch;
     /* Or NULL: fields become float32 where these are, as random ops left out would have made them.

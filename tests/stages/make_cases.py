@@ -10,6 +10,7 @@ tf.data's words.
 import json
 import os
 import sys
+import tempfile
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np  # noqa: E402
@@ -119,6 +120,11 @@ def do_unique(ds, value):
 def do_resample(ds, o):
     done = ds.rejection_resample(lambda e: tf.cast(e["y"], tf.int32), o["target_dist"], o.get("initial_dist"), seed=1)
     return done.map(lambda c, e: e)
+
+
+def do_snapshot(ds, value):
+    """tf.data has one variant; several of elements that are not drawn are the same."""
+    return ds.snapshot(tempfile.mkdtemp(), shard_func=lambda *_: np.int64(0))
 
 
 def batched(ds, value):
@@ -231,6 +237,7 @@ STAGES = {
     "shard": lambda ds, v: ds.shard(v["num_shards"], v["index"]),
     "prefetch": lambda ds, v: ds.prefetch(2),
     "cache": lambda ds, v: ds.cache(),
+    "snapshot": do_snapshot,
     "window": do_window,
     "unbatch": lambda ds, v: ds.unbatch(),
     "rebatch": lambda ds, v: ds.rebatch(options(v, "batch_size")["batch_size"], options(v).get("drop_remainder", False)
@@ -330,6 +337,14 @@ CASES = [
     ("shard", "d", [{"shard": {"num_shards": 4, "index": 3}}]),
     ("prefetch", "e", [{"prefetch": 2}]),
     ("cache", "e", [{"cache": None}]),
+    ("cache named", "d", [{"skip": 3}, {"cache": "name"}, {"take": 7}, {"repeat": 2}]),
+    ("cache of batches", "d", [{"batch": 5}, {"cache": None}, {"unbatch": None}]),
+    ("cache of all", "d", [{"map": [{"Rescaling": {"scale": 0.5}}]}, {"cache": None}, {"filter": "y < 5"}, {"cache": None},
+                           {"shard": {"num_shards": 2, "index": 1}}]),
+    ("cache shuffled", "d", [{"shuffle": {}}, {"cache": None}], "set"),
+    ("cache in another", "e", [{"concatenate": [{"dataset": "tall", "pipeline": [{"cache": None}, {"take": 4}]}]}, {"cache": None}]),
+    ("snapshot", "d", [{"snapshot": "name"}]),
+    ("snapshot variants", "d", [{"take": 9}, {"snapshot": {"path": "name", "variants": 3}}, {"repeat": 2}, {"batch": 4}]),
     ("order chain", "d", [{"skip": 3}, {"repeat": 2}, {"shard": {"num_shards": 3, "index": 1}}, {"take": 9}]),
     ("window", "d", [{"window": {"size": 4}}]),
     ("window drop", "d", [{"window": {"size": 4, "drop_remainder": True}}]),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -16,6 +17,7 @@
 enum { ELEMENTS_MAX = 512, WORKERS_MAX = 5 };
 
 static struct fixture f;
+static struct kept stored; /* of all cases but test_kept */
 static struct arena arena;
 static const struct doc *cases;
 
@@ -36,6 +38,10 @@ static const struct doc *load(void)
 static void setup(void)
 {
     fixture_init(&f);
+    ck_assert_int_eq(mkdirat(f.store.blobs_fd, "kept", 0700), 0);
+    stored =
+        (struct kept){.fd = openat(f.store.blobs_fd, "kept", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    f.store.kept = &stored;
     arena_init(&arena);
     const struct doc *doc = load();
     ck_assert_msg(doc != NULL, "cases.json cannot be read");
@@ -50,6 +56,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+    close(stored.fd);
     fixture_fini(&f);
     arena_fini(&arena);
 }

@@ -148,17 +148,18 @@ static void tell_trainer(struct harness *harness, enum msg_id type, const void *
 
 static void start_worker(struct harness *harness, struct harness_worker *worker)
 {
-    static const char *const names[] = {"job", "blobs", "manifest:digits", "slab"};
+    static const char *const names[] = {"job", "blobs", "kept", "manifest:digits", "slab"};
     *worker = (struct harness_worker){.number = ++harness->next_number};
     int job_fd =
         harness->options.seed_by_worker ? job_of_worker(harness, worker->number) : harness->job_fd;
-    struct child_fds fds = {
-        .n = 4, .fd = {job_fd, harness->blobs_fd, harness->manifest_fd, harness->slab_fd}};
+    struct child_fds fds = {.n = 5,
+                            .fd = {job_fd, harness->blobs_fd, harness->kept_fd,
+                                   harness->manifest_fd, harness->slab_fd}};
     struct msg_child_start start = {.mode = "run",
                                     .job = "job-1",
                                     .worker = worker->number,
                                     .address = harness->address,
-                                    .fds = {names, 4},
+                                    .fds = {names, 5},
                                     .settings = settings(harness, false)};
     worker->pid = harness_child_spawn(worker_program, &start, &fds, &worker->fd, &worker->pid_fd);
     if (job_fd != harness->job_fd) {
@@ -459,6 +460,7 @@ void harness_close(struct harness *harness)
     close_fd(&harness->job_dir_fd);
     close_fd(&harness->manifest_fd);
     close_fd(&harness->blobs_fd);
+    close_fd(&harness->kept_fd);
     test_dir_remove(harness->dir);
     arena_fini(&harness->arena);
 }

@@ -66,7 +66,7 @@ struct harness_outcome {
 
 struct harness {
     char dir[TEST_PATH], job_dir[TEST_PATH], address[TEST_PATH];
-    int blobs_fd, job_dir_fd, manifest_fd;
+    int blobs_fd, kept_fd, job_dir_fd, manifest_fd;
     int plan_fd, job_fd, slab_fd;
     size_t slab_bytes;
     struct harness_options options;

@@ -60,6 +60,11 @@ void harness_store_make(struct harness *harness, const char *shared)
     ck_assert_int_eq(mkdir(path, 0700), 0);
     harness->blobs_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ck_assert_int_ge(harness->blobs_fd, 0);
+    test_path(path, "%s/kept", harness->dir);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    harness->kept_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_ge(harness->kept_fd, 0);
+    test_path(path, "%s/blobs", harness->dir);
     test_path(path, "%s/data/mnist", shared);
     struct doc *manifest = doc_new(&harness->arena);
     doc_set_map(manifest);

@@ -18,7 +18,7 @@ static const char job_form[] =
     " \"pipeline\": [{\"shuffle\": {}}, {\"take\": {\"count\": 5000}},"
     "  {\"map\": [{\"Rescaling\": {\"scale\": 0.00392156862745098}}, {\"RandomFlip\": {\"mode\": "
     "\"horizontal\"}},"
-    "   {\"RandomRotation\": {\"factor\": 0.1}}, {\"Sleep\": {\"microseconds\": %d}}]},"
+    "   {\"RandomRotation\": {\"factor\": 0.1}}, {\"Sleep\": {\"microseconds\": %d}}]},%s"
     "  {\"batch\": {\"batch_size\": 96}}, {\"prefetch\": {\"buffer_size\": %d}}],"
     " \"model\": [\"Flatten\", {\"Dense\": {\"units\": 10, \"activation\": \"softmax\"}}],"
     " \"compile\": {\"optimizer\": \"SGD\", \"loss\": \"SparseCategoricalCrossentropy\", "
@@ -33,17 +33,18 @@ struct law_case {
     const char *transport;
     int chaos_ms;
     int kill_late_ms;
+    const char *stored; /* a stage behind the drawn ops, or NULL */
 };
 static const struct law_case cases[] = {
-    {"2 workers", 2, 4, "slab", 0, 0},
-    {"3 workers", 3, 4, "slab", 0, 0},
-    {"5 workers", 5, 4, "slab", 0, 0},
-    {"inline", 2, 4, "inline", 0, 0},
-    {"prefetch 1", 2, 1, "slab", 0, 0},
-    {"prefetch 16", 2, 16, "slab", 0, 0},
-    {"killed and stopped", 3, 4, "slab", 200, 0},
-    {"killed and stopped, inline", 3, 4, "inline", 200, 0},
-    {"stopped ones wake and write", 3, 1, "slab", 200, 150},
+    {"2 workers", 2, 4, "slab", 0, 0, NULL},
+    {"3 workers", 3, 4, "slab", 0, 0, NULL},
+    {"5 workers", 5, 4, "slab", 0, 0, NULL},
+    {"inline", 2, 4, "inline", 0, 0, NULL},
+    {"prefetch 1", 2, 1, "slab", 0, 0, NULL},
+    {"prefetch 16", 2, 16, "slab", 0, 0, NULL},
+    {"killed and stopped", 3, 4, "slab", 200, 0, NULL},
+    {"killed and stopped, inline", 3, 4, "inline", 200, 0, NULL},
+    {"stopped ones wake and write", 3, 1, "slab", 200, 150, NULL},
 };
 
 /* What the ledger says of a run. */
@@ -89,7 +90,8 @@ static void run_broken(const char *shared, const struct law_case *law, const cha
     char job[JOB_TEXT];
     /* It changes nothing but the time that there is for disturbances. */
     int sleep_us = law->chaos_ms > 0 ? 500 : 0;
-    snprintf(job, sizeof(job), job_form, sleep_us, law->prefetch, law->workers, law->transport);
+    snprintf(job, sizeof(job), job_form, sleep_us, law->stored != NULL ? law->stored : "",
+             law->prefetch, law->workers, law->transport);
     harness_open(&harness, shared);
     harness_plan(&harness, &(struct harness_options){.job = job,
                                                      .workers = law->workers,
@@ -118,7 +120,7 @@ static void run_case(const char *shared, const struct law_case *law, char chain[
     run_broken(shared, law, NULL, false, 5, chain, ret, record);
 }
 
-static const struct law_case reference = {"1 worker", 1, 4, "slab", 0, 0};
+static const struct law_case reference = {"1 worker", 1, 4, "slab", 0, 0, NULL};
 
 START_TEST(test_equal)
 {
@@ -133,6 +135,32 @@ START_TEST(test_equal)
         ck_assert_int_ge(outcome.n_kills, cases[_i].kill_late_ms > 0 ? 0 : 3);
         ck_assert_int_ge(outcome.n_stops, 3);
     }
+}
+END_TEST
+
+/* Elements that are stored, by workers that are killed while they write them: two epochs are those
+ * of the pipeline without the stage, the third is the first again. */
+#define STORED " {\"snapshot\": {\"variants\": 2}},"
+static const struct law_case stored_reference = {"stored, 1 worker", 1, 4, "slab", 0, 0, STORED};
+static const struct law_case stored[] = {
+    {"stored, 5 workers", 5, 4, "slab", 0, 0, STORED},
+    {"stored, killed and stopped", 3, 4, "slab", 200, 0, STORED},
+};
+
+START_TEST(test_stored)
+{
+    TEST_NEED_SHARED(shared);
+    char want[32], got[32];
+    struct harness_outcome outcome;
+    static struct law_record plain, record;
+    run_case(shared, &reference, got, &outcome, &plain);
+    run_case(shared, &stored_reference, want, &outcome, &record);
+    ck_assert_str_ne(want, got);
+    ck_assert(record.first[0] == plain.first[0] && record.first[1] == plain.first[1]);
+    ck_assert(record.first[2] == plain.first[0] && plain.first[2] != plain.first[0]);
+    run_case(shared, &stored[_i], got, &outcome, &record);
+    ck_assert_str_eq(want, got);
+    ck_assert_int_ge(outcome.n_kills, stored[_i].chaos_ms > 0 ? 3 : 0);
 }
 END_TEST
 
@@ -208,6 +236,7 @@ static Suite *make_suite(void)
     TCase *tcase = tcase_create("law 2");
     tcase_set_timeout(tcase, 240);
     tcase_add_loop_test(tcase, test_equal, 0, (int)(sizeof(cases) / sizeof(cases[0])));
+    tcase_add_loop_test(tcase, test_stored, 0, (int)(sizeof(stored) / sizeof(stored[0])));
     tcase_add_test(tcase, test_each_sample_once);
     tcase_add_test(tcase, test_few_bytes_on_the_wire);
     tcase_add_test(tcase, test_control_seed_by_worker);
