@@ -119,6 +119,12 @@ static const struct opt pipeline_run_options[] = {
                 "Worker processes; 0 = as many as the job says, else one a processor."),
     OPT_END_ROW,
 };
+static const struct opt pipeline_save_options[] = {
+    SET_OPTIONS,
+    OPT_ENUM_ROW(cli_options, stream, 0, stream_names, "Of training or of validation."),
+    OPT_I64_ROW(cli_options, epoch, 0, 0, INT32_MAX, "Of which epoch, from 0."),
+    OPT_END_ROW,
+};
 static const struct opt summary_options[] = {
     SET_OPTIONS,
     OPT_STR_ROW(cli_options, trainer, NULL,
@@ -167,7 +173,8 @@ const struct cli_command cli_table[] = {
      pipeline_explain_command},
     {"pipeline run", "FILE", 1, 1, pipeline_run_options,
      "Runs a job's training stream alone and prints how fast it is, operation by operation.",
-     "Workers, shared memory and queue are those of a job; a sink takes the batches as they come. It "
+     "Workers, shared memory and queue are those of a job; a sink takes the batches as they come. "
+     "It "
      "ends a little before\n--timeout, whatever was made.",
      pipeline_run_command},
     {"feed", "NAME", 1, 1, feed_options_rows,
@@ -177,6 +184,13 @@ const struct cli_command cli_table[] = {
      "asked for again; jobs that wait for it\npause when this command ends, and go on when it is "
      "given again.",
      feed_command},
+    {"pipeline save", "FILE NAME", 2, 2, pipeline_save_options,
+     "Stores the elements of a job's stream as a data set, as they stand before batches.",
+     "A job reads them with data: {train: {dataset: NAME}}: fields, kinds, types, shapes and "
+     "classes "
+     "are kept, texts\nand pictures of many sizes too. It is one epoch, drawn as a run of the job "
+     "would draw it.",
+     pipeline_save_command},
     {"dataset put", "NAME PATH", 2, 2, put_options, "Uploads a folder or file as a data set.",
      "With --in-place the files stay where they are and are read there: leave them as they are, "
      "because a file\nthat was changed since is a bad sample. Broken off, it goes on where it was when the same command is given again; files that the "

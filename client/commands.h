@@ -15,12 +15,14 @@ cli_fn dataset_get, dataset_get_head, dataset_get_gc;
 cli_fn dataset_put, dataset_pack, dataset_list, dataset_show, dataset_verify, dataset_remove;
 cli_fn feed_command;
 cli_fn predict_command;
-cli_fn pipeline_explain_command, pipeline_run_command;
+cli_fn pipeline_explain_command, pipeline_run_command, pipeline_save_command;
 cli_fn preview_command;
 cli_fn summary_command;
 cli_fn daemon_status, daemon_workers, daemon_shutdown, daemon_version, daemon_completion;
 cli_fn daemon_help;
 
+/* Uploads a file or folder and prints the data set. */
+int dataset_put_what(struct cli *cli, const struct millrace_put *what, struct err *err);
 /* Reads the job file of the first argument into cli->job_file and applies --set, --seed, --epochs.
  */
 int job_prepare(struct cli *cli, struct err *err);

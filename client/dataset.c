@@ -83,22 +83,19 @@ static int print_one(struct cli *cli, const struct doc *dataset)
     return 0;
 }
 
-int dataset_put(struct cli *cli, struct err *err)
+int dataset_put_what(struct cli *cli, const struct millrace_put *what, struct err *err)
 {
     struct put_show show = {.cli = cli};
-    const struct millrace_put put = {.name = cli->words[0],
-                                     .kind = cli->options.kind,
-                                     .path = cli->words[1],
-                                     .in_place = cli->options.in_place,
-                                     .progress = on_put,
-                                     .context = &show};
+    struct millrace_put put = *what;
+    put.progress = on_put;
+    put.context = &show;
     const struct doc *dataset = NULL;
     line_init(&show.line, &cli->term);
     int rc = cli_connect(cli, err);
     rc = rc < 0 ? rc : millrace_put(cli->connection, &put, &cli->arena, &dataset, err);
     line_clear(&show.line);
     if (rc < 0 && err != NULL && strcmp(err->path, "files") == 0) { /* those of the folder */
-        (void)snprintf(err->path, sizeof(err->path), "%s", cli->words[1]);
+        (void)snprintf(err->path, sizeof(err->path), "%s", what->path);
     }
     if (rc == ERR_INTERRUPTED) {
         return err_set(err, rc, "interrupted; the same command again goes on where this one ended");
@@ -125,6 +122,15 @@ int dataset_pack(struct cli *cli, struct err *err)
     rc = rc < 0 ? rc : millrace_pack(cli->connection, &pack, &cli->arena, &dataset, err);
     line_clear(&show.line);
     return rc < 0 ? rc : print_one(cli, dataset);
+}
+
+int dataset_put(struct cli *cli, struct err *err)
+{
+    const struct millrace_put put = {.name = cli->words[0],
+                                     .kind = cli->options.kind,
+                                     .path = cli->words[1],
+                                     .in_place = cli->options.in_place};
+    return dataset_put_what(cli, &put, err);
 }
 
 int dataset_list(struct cli *cli, struct err *err)

@@ -123,6 +123,7 @@ static control_fn *const control_table[MSG_MAX_] = {
     [MSG_JOB_PREDICT] = predict_on_predict,
     [MSG_PIPELINE_EXPLAIN] = pipeline_on_explain,
     [MSG_PIPELINE_PREVIEW] = pipeline_on_preview,
+    [MSG_PIPELINE_SAVE] = pipeline_on_save,
     [MSG_PIPELINE_RUN] = pipeline_on_run,
     [MSG_WORKER_LIST] = status_on_workers,
     [MSG_STATUS] = status_on_status,

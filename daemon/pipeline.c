@@ -21,14 +21,15 @@ struct ask {
     struct fds fds;
     struct process *process;
     uv_timer_t timer;
-    int slab_fd; /* of a preview, or -1 */
+    int slab_fd; /* of a preview or of what is saved, or -1 */
     bool answered;
     struct check_input input;
     struct drain_input drain; /* of a run; workers 0: it is none */
     struct drain *running;
 };
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------
+ */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -124,7 +125,8 @@ void pipeline_stop(struct daemon *daemon)
     }
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------
+ */
 
 /* What a job of this pipeline takes: the batches that all its processes share, and each worker. */
 static void put_memory(const struct ask *ask, struct doc *map, struct arena *arena)
@@ -208,7 +210,8 @@ static void on_message(struct process *process, const struct msg *msg, void *con
     control_reply(ask->daemon, &ask->request, map);
 }
 
-/* ---- the start -------------------------------------------------------------------------------- */
+/* ---- the start --------------------------------------------------------------------------------
+ */
 
 static int add_files(struct ask *ask, const struct check_input *input, struct err *err)
 {
@@ -302,6 +305,19 @@ void pipeline_on_explain(struct daemon *daemon, const struct request *request, c
     go(ask, "explain", wish->job, settings);
 }
 
+/* With memory for what the worker makes. */
+static void go_with_memory(struct ask *ask, const char *mode, const struct doc *job,
+                           struct doc *settings)
+{
+    struct err err = {0};
+    if (slab_create(1, PREVIEW_BYTES, &ask->slab_fd, &err) < 0) {
+        fail(ask, &err);
+        leave(ask);
+        return;
+    }
+    go(ask, mode, job, settings);
+}
+
 void pipeline_on_preview(struct daemon *daemon, const struct request *request, const void *body,
                          const struct sock_frame *frames, int n_frames)
 {
@@ -310,18 +326,29 @@ void pipeline_on_preview(struct daemon *daemon, const struct request *request, c
     const struct msg_pipeline_preview *wish = body;
     struct ask *ask = new_ask(daemon, request);
     struct doc *settings = doc_new(&ask->arena);
-    struct err err = {0};
     doc_set_map(settings);
     doc_put_int(settings, &ask->arena, "stream", wish->stream);
     doc_put_int(settings, &ask->arena, "epoch", wish->epoch);
     doc_put_int(settings, &ask->arena, "step", wish->step);
     doc_put_int(settings, &ask->arena, "rows", wish->rows);
-    if (slab_create(1, PREVIEW_BYTES, &ask->slab_fd, &err) < 0) {
-        fail(ask, &err);
-        leave(ask);
-        return;
-    }
-    go(ask, "preview", wish->job, settings);
+    go_with_memory(ask, "preview", wish->job, settings);
+}
+
+void pipeline_on_save(struct daemon *daemon, const struct request *request, const void *body,
+                      const struct sock_frame *frames, int n_frames)
+{
+    (void)frames;
+    (void)n_frames;
+    const struct msg_pipeline_save *wish = body;
+    struct ask *ask = new_ask(daemon, request);
+    struct doc *settings = doc_new(&ask->arena);
+    doc_set_map(settings);
+    doc_put_int(settings, &ask->arena, "stream", wish->stream);
+    doc_put_int(settings, &ask->arena, "epoch", wish->epoch);
+    doc_put_int(settings, &ask->arena, "begin", wish->begin);
+    doc_put_int(settings, &ask->arena, "kept", wish->kept);
+    doc_put_int(settings, &ask->arena, "place", wish->place);
+    go_with_memory(ask, "save", wish->job, settings);
 }
 
 void pipeline_on_run(struct daemon *daemon, const struct request *request, const void *body,

@@ -12,7 +12,7 @@
 
 #include "daemon/control.h"
 
-control_fn pipeline_on_explain, pipeline_on_preview, pipeline_on_run;
+control_fn pipeline_on_explain, pipeline_on_preview, pipeline_on_run, pipeline_on_save;
 
 void pipeline_stop(struct daemon *daemon);
 

@@ -48,9 +48,9 @@ static bool is_image(const char *path)
 static bool is_data(const char *path)
 {
     static const char *const endings[] = {
-        ".npy",   ".txt", ".text", ".npz", ".bin",      ".csv",       ".tsv",  ".jsonl", ".ndjson",
-        ".tfrec", ".tar", ".tgz",  ".gz",  ".zst",      ".h5",        ".hdf5", ".wav",   ".flac",
-        ".ogg",   ".oga", ".opus", ".avi", ".tfrecord", ".tfrecords", NULL};
+        ".npy",   ".txt", ".text", ".npz", ".bin",      ".csv",       ".tsv",   ".jsonl", ".ndjson",
+        ".tfrec", ".tar", ".tgz",  ".gz",  ".zst",      ".h5",        ".hdf5",  ".wav",   ".flac",
+        ".ogg",   ".oga", ".opus", ".avi", ".tfrecord", ".tfrecords", ".saved", NULL};
     return ends_in(path, endings) || strstr(path, ".tfrecord-") != NULL;
 }
 

@@ -36,6 +36,7 @@ MSG_ROW(JOB_PREDICT,      "job.predict",      CONTROL, job_predict,      16384, 
 MSG_ROW(PIPELINE_EXPLAIN, "pipeline.explain", CONTROL, pipeline_explain, 1048576, "Compiles a job's data half: reply {streams: {train: {stages, passes, ...}}, memory, ...}.")
 MSG_ROW(PIPELINE_PREVIEW, "pipeline.preview", CONTROL, pipeline_preview, 1048576, "Makes rows as the trainer would get them: reply {frames: [{name, kind, dtype, shape, bytes}], ...}, a raw frame a field behind it.")
 MSG_ROW(PIPELINE_RUN,     "pipeline.run",     CONTROL, pipeline_run,     1048576, "Runs a job's training stream alone: reply {steps, rows, seconds, batches_per_second, rows_per_second, wait, ops, ...}.")
+MSG_ROW(PIPELINE_SAVE,    "pipeline.save",    CONTROL, pipeline_save,    1048576, "Packs elements of a stream for a data set of kind saved: reply {elements, next, kept, begin, place, bad}; frames: head, index entries, bytes.")
 MSG_ROW(WORKER_LIST,      "worker.list",      CONTROL, none,             256,     "Reply {workers: [{job, worker, pid, state, restarts, reason}]}.")
 MSG_ROW(STATUS,           "status",           CONTROL, none,             256,     "Reply {version, uptime_seconds, jobs, counters, status_url}.")
 MSG_ROW(SHUTDOWN,         "shutdown",         CONTROL, none,             256,     "Checkpoints running jobs and ends the daemon; reply {} comes first.")

@@ -162,6 +162,12 @@ struct msg_pipeline_preview {
     int64_t epoch, step;
     int64_t rows;
 };
+struct msg_pipeline_save {
+    const struct doc *job;
+    int64_t stream; /* 0 train, 1 validation */
+    int64_t epoch;
+    int64_t begin, kept, place; /* 0, then what the reply before said */
+};
 struct msg_pipeline_run {
     const struct doc *job;
     int64_t steps;
@@ -330,6 +336,7 @@ MSG_OPT(job_watch)
 MSG_OPT(job_predict)
 MSG_OPT(pipeline_explain)
 MSG_OPT(pipeline_preview)
+MSG_OPT(pipeline_save)
 MSG_OPT(pipeline_run)
 MSG_OPT(reply)
 MSG_OPT(error)

@@ -167,6 +167,15 @@ const struct opt msg_pipeline_preview_options[] = {
     OPT_I64_ROW(msg_pipeline_preview, rows, 16, 1, 256, "Rows; fewer come at the end of the epoch."),
     OPT_END_ROW,
 };
+const struct opt msg_pipeline_save_options[] = {
+    OPT_DOC_ROW(msg_pipeline_save, job, "The job document.", .flags = OPT_REQUIRED),
+    OPT_I64_ROW(msg_pipeline_save, stream, 0, 0, 1, "0 train, 1 validation."),
+    OPT_I64_ROW(msg_pipeline_save, epoch, 0, 0, INT32_MAX, "Epoch, from 0."),
+    OPT_I64_ROW(msg_pipeline_save, begin, 0, 0, OPT_I64_MAX, "The first element; then `next` of the reply before."),
+    OPT_I64_ROW(msg_pipeline_save, kept, 0, 0, OPT_I64_MAX, "Elements so far; then `kept` of the reply before."),
+    OPT_I64_ROW(msg_pipeline_save, place, 0, 0, OPT_I64_MAX, "Bytes so far; then `place` of the reply before.", .unit = "bytes"),
+    OPT_END_ROW,
+};
 const struct opt msg_pipeline_run_options[] = {
     OPT_DOC_ROW(msg_pipeline_run, job, "The job document.", .flags = OPT_REQUIRED),
     OPT_I64_ROW(msg_pipeline_run, steps, 100, 1, 1e9, "Batches of the training stream; epochs follow each other."),

@@ -23,10 +23,14 @@ const struct opt inputs_settings_options[] = {
                 "Address space that is allowed beside the slabs; 0 = no limit.", .unit = "bytes"),
     OPT_BOOL_ROW(inputs_settings, profile, 0, "Tells the times of operations with every chunk."),
     OPT_I64_ROW(inputs_settings, stream, 0, 0, PIPELINE_STREAM_MAX_ - 1,
-                "Of a preview: 0 train, 1 validation."),
-    OPT_I64_ROW(inputs_settings, epoch, 0, 0, INT32_MAX, "Of a preview."),
+                "Of a preview, and of what is saved: 0 train, 1 validation."),
+    OPT_I64_ROW(inputs_settings, epoch, 0, 0, INT32_MAX, "Of a preview, and of what is saved."),
     OPT_I64_ROW(inputs_settings, step, 0, 0, OPT_I64_MAX, "Of a preview: where it begins."),
     OPT_I64_ROW(inputs_settings, rows, 0, 0, PREVIEW_ROWS_MAX, "Of a preview."),
+    OPT_I64_ROW(inputs_settings, begin, 0, 0, OPT_I64_MAX, "Of what is saved: the first element."),
+    OPT_I64_ROW(inputs_settings, kept, 0, 0, OPT_I64_MAX, "Of what is saved: elements so far."),
+    OPT_I64_ROW(inputs_settings, place, 0, 0, OPT_I64_MAX, "Of what is saved: bytes so far.",
+                .unit = "bytes"),
     OPT_END_ROW,
 };
 

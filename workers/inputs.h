@@ -24,6 +24,7 @@ struct inputs_settings {
     bool profile;         /* times an op with every chunk */
     int64_t stream;       /* of a preview: enum pipeline_stream, its place and number of rows */
     int64_t epoch, step, rows;
+    int64_t begin, kept, place; /* of what is saved: element, elements and bytes so far */
 };
 
 struct inputs {

@@ -9,6 +9,7 @@
 #include "workers/loop.h"
 #include "workers/preview.h"
 #include "workers/reference.h"
+#include "workers/save.h"
 
 /* ---- command line --------------------------------------------------------------------------- */
 
@@ -85,6 +86,7 @@ static const struct mode {
     {"explain", explain_run},
     {"preview", preview_run},
     {"run", loop_run},
+    {"save", save_run},
 };
 
 static int run_mode(struct inputs *inputs, struct arena *arena, struct err *err)
