@@ -123,7 +123,7 @@ static int read_spec(const struct doc *answer, struct arena *arena, struct feed_
     doc_copy(*ret_doc, arena, answer);
     int rc = feed_spec_read(*ret_doc, arena, ret, err);
     if (rc < 0) {
-        err_prefix(err, "the program's answer to open");
+        err_prefix(err, "the program's answer");
         return rc;
     }
     ret->id = NULL;
@@ -143,12 +143,26 @@ static int check_same(const struct feeding *f, const struct doc *answer, struct 
                : err_set(err, ERR_DATA, "the program answers open in another way than before");
 }
 
-/* Ends it and starts another one, which has to answer as the first did. */
+/* The first answer says what is fed; a program that comes after has to answer alike. */
+static int greet_program(struct feeding *f, struct err *err)
+{
+    struct arena arena;
+    const struct doc *answer = NULL;
+    arena_init(&arena);
+    int rc = open_program(f, &arena, &answer, err);
+    if (rc == 0 && f->spec_doc == NULL) {
+        rc = read_spec(answer, &f->cli->arena, &f->spec, &f->spec_doc, err);
+    } else if (rc == 0) {
+        rc = check_same(f, answer, &arena, err);
+    }
+    arena_fini(&arena);
+    return rc;
+}
+
+/* Ends it and starts another one. */
 static int restart_program(struct feeding *f, struct err *err)
 {
     char text[TEXT + 100];
-    struct arena arena;
-    const struct doc *answer = NULL;
     int rc = 0;
     do {
         feed_program_stop(&f->program, false);
@@ -160,10 +174,7 @@ static int restart_program(struct feeding *f, struct err *err)
         (void)snprintf(text, sizeof(text), "%.200s; it is started again", err->text);
         say(f, text);
         f->restarts++;
-        arena_init(&arena);
-        rc = open_program(f, &arena, &answer, err);
-        rc = rc < 0 ? rc : check_same(f, answer, &arena, err);
-        arena_fini(&arena);
+        rc = greet_program(f, err);
     } while (rc == ERR_GONE || rc == ERR_TIMEOUT);
     return rc;
 }
@@ -379,15 +390,14 @@ static int turn(struct feeding *f, int timeout_ms, struct err *err)
     }
     arena_init(&arena);
     int rc = millrace_receive(f->cli->connection, timeout_ms, &arena, &answer, err);
-    if (rc == 0 && answer.want != NULL) {
+    if (rc == ERR_TIMEOUT || rc == ERR_GONE) {
+        f->is_lost = rc == ERR_GONE;
+        rc = 0;
+    } else if (rc == 0 && answer.want != NULL) {
         rc = serve(f, answer.want, err);
     } else if (rc == 0) {
         take_answer(f, &answer);
-    } else if (rc == ERR_GONE) {
-        f->is_lost = true;
-        rc = 0;
     }
-    rc = rc == ERR_TIMEOUT ? 0 : rc;
     show_progress(f);
     arena_fini(&arena);
     return rc < 0 ? rc : check_daemon(f, err);
@@ -497,10 +507,9 @@ static void print_end(struct feeding *f, const struct doc *dataset)
 
 static int run(struct feeding *f, struct err *err)
 {
-    const struct doc *answer = NULL;
     const struct doc *dataset = NULL;
-    int rc = open_program(f, &f->cli->arena, &answer, err);
-    rc = rc < 0 ? rc : read_spec(answer, &f->cli->arena, &f->spec, &f->spec_doc, err);
+    int rc = greet_program(f, err);
+    rc = rc == ERR_GONE || rc == ERR_TIMEOUT ? restart_program(f, err) : rc;
     rc = rc < 0 ? rc : cli_connect(f->cli, err);
     rc = rc < 0
              ? rc

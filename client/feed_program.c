@@ -133,10 +133,15 @@ static int ended(const struct program *program, struct err *err)
         info.si_pid == 0) {
         return err_set(err, ERR_GONE, "the program closed its output");
     }
-    return info.si_code == CLD_EXITED
-               ? err_set(err, ERR_GONE, "the program ended with status %d", info.si_status)
-               : err_set(err, ERR_GONE, "the program was killed by signal %d (%s)", info.si_status,
-                         strsignal(info.si_status));
+    if (info.si_code == CLD_EXITED && (info.si_status == 126 || info.si_status == 127)) {
+        return err_set(err, ERR_NOT_FOUND, "the shell cannot start the program (status %d): %s",
+                       info.si_status, program->command);
+    }
+    /* A shell says 128 and the signal of what it ran. */
+    int number = info.si_code == CLD_EXITED ? info.si_status - 128 : info.si_status;
+    return number <= 0 ? err_set(err, ERR_GONE, "the program ended with status %d", info.si_status)
+                       : err_set(err, ERR_GONE, "the program was killed by signal %d (%s)", number,
+                                 strsignal(number));
 }
 
 /* Waits for an end of a pipe. */
