@@ -12,6 +12,10 @@
 
 enum { PATH_BYTES = 8192, BATCH_FILES = 256, BATCH_BYTES = 1 << 20, PATIENCE_MS = 30000 };
 
+/* A manifest has a line a file. */
+static const struct doc_limits manifest_limits = {
+    .depth = 16, .nodes = 16000000, .bytes = 512u << 20};
+
 struct download {
     struct millrace *m;
     const struct millrace_get *get;
@@ -42,7 +46,7 @@ static int read_text(struct millrace *m, const char *name, struct arena *arena, 
             return rc;
         }
         buf_put(text, frame.data, frame.size);
-        if (text->size > doc_limits_default.bytes) {
+        if (text->size > manifest_limits.bytes) {
             return err_set(err, ERR_LIMIT, "the manifest of '%s' is too long", name);
         }
     }
@@ -56,7 +60,7 @@ int millrace_manifest(struct millrace *m, const char *name, struct arena *arena,
     char id[HASH_ID_TEXT] = "";
     int rc = read_text(m, name, arena, &text, ret, err);
     rc = rc < 0 ? rc
-                : doc_read_json(text.data != NULL ? text.data : "", text.size, &doc_limits_default,
+                : doc_read_json(text.data != NULL ? text.data : "", text.size, &manifest_limits,
                                 arena, &manifest, err);
     if (rc >= 0) {
         buf_clear(&text);

@@ -15,6 +15,7 @@
 #include "daemon/dataset.h"
 #include "daemon/jobs.h"
 #include "daemon/keep.h"
+#include "daemon/manifest.h"
 #include "daemon/store.h"
 #include "daemon/upload.h"
 
@@ -203,27 +204,27 @@ static int run_list(struct store_task *base, struct db *db, struct err *err)
 static int run_index(struct store_task *base, struct db *db, struct err *err)
 {
     struct gc_task *task = (struct gc_task *)base;
-    struct arena arena;
     struct blob_index index;
-    const struct doc *manifest = NULL;
-    const char *id_of = doc_at(task->manifests, task->next++)->str;
-    arena_init(&arena);
+    struct manifest *manifest = NULL;
+    const struct doc *file = NULL;
     blob_index_init(&index);
-    int rc = dataset_read(task->daemon, id_of, &arena, &manifest, err);
-    const struct doc *files = rc >= 0 ? doc_get(manifest, "files") : NULL;
-    for (size_t i = 0; i < (files != NULL ? files->n : 0) && rc >= 0; i++) {
-        const char *id = doc_str(doc_at(files, i), "id", "");
+    int rc =
+        manifest_open(task->daemon, doc_at(task->manifests, task->next++)->str, &manifest, err);
+    rc = rc < 0 ? rc : manifest_next(manifest, &file, err);
+    while (rc >= 0 && file != NULL) {
+        const char *id = doc_str(file, "id", "");
         struct blob_place place;
         rc = blob_find(task->daemon->blobs_fd, db, id, &place, err);
         rc = rc == ERR_NOT_FOUND ? 0 : rc; /* damaged, and aside: reading it says so */
         blob_index_add(&index, id, &place);
+        rc = rc < 0 ? rc : manifest_next(manifest, &file, err);
     }
+    manifest_close(manifest);
     rc = rc == ERR_NOT_FOUND || rc == ERR_CORRUPT
              ? 0 /* removed in between, or damaged: verify says so */
          : rc < 0 ? rc
                   : blob_index_write(&index, task->daemon->blobs_fd, err);
     blob_index_fini(&index);
-    arena_fini(&arena);
     return rc;
 }
 

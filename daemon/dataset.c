@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "daemon/feed.h"
 #include "daemon/jobs.h"
@@ -234,35 +233,6 @@ int dataset_manifest(const struct daemon *daemon, const char *id, int *ret_fd, s
     snprintf(name, sizeof(name), "%.64s.json", id);
     *ret_fd = openat(daemon->datasets_fd, name, O_RDONLY | O_CLOEXEC);
     return *ret_fd < 0 ? err_errno(err, errno, "open the manifest %.16s", id) : 0;
-}
-
-int dataset_read(const struct daemon *daemon, const char *id, struct arena *arena,
-                 const struct doc **ret, struct err *err)
-{
-    char name[HASH_ID_TEXT + 8];
-    char found[HASH_ID_TEXT];
-    struct doc *manifest = NULL;
-    struct buf text;
-    buf_init(&text);
-    snprintf(name, sizeof(name), "%.64s.json", id);
-    int rc = file_read(daemon->datasets_fd, name, doc_limits_default.bytes, &text, err);
-    rc = rc < 0 ? rc
-                : doc_read_json(text.data, text.size, &doc_limits_default, arena, &manifest, err);
-    if (rc >= 0) {
-        buf_clear(&text);
-        doc_write_canonical(manifest, &text);
-        hash_bytes(text.data, text.size, found);
-    }
-    buf_fini(&text);
-    if (rc < 0) {
-        return rc;
-    }
-    const struct doc *files = doc_get(manifest, "files");
-    *ret = manifest;
-    if (strcmp(found, id) != 0 || files == NULL || files->type != DOC_LIST) {
-        return err_set(err, ERR_CORRUPT, "the manifest %.64s is damaged", id);
-    }
-    return 0;
 }
 
 void dataset_on_list(struct daemon *daemon, const struct request *request, const void *body,

@@ -51,14 +51,10 @@ void dataset_write(const struct daemon *daemon, const struct dataset *dataset, b
 void dataset_write_all(const struct daemon *daemon, struct doc *map, struct arena *arena);
 /* Opens the manifest for a child. */
 int dataset_manifest(const struct daemon *daemon, const char *id, int *ret_fd, struct err *err);
-/* Reads it and checks its id; its list of files is there. Any thread. */
-int dataset_read(const struct daemon *daemon, const char *id, struct arena *arena,
-                 const struct doc **ret, struct err *err);
-
 /* The bytes of the files of a manifest, wherever they lie. Store thread. */
 struct dataset_files {
     const struct daemon *daemon;
-    const struct doc *manifest;
+    const struct doc *rest; /* manifest_rest */
     int place_fd; /* -1 at first; closed by dataset_files_close */
 };
 /* file: one of manifest.files. ERR_NOT_FOUND, ERR_CORRUPT, ERR_DATA (in place: it was changed). */

@@ -9,7 +9,7 @@
 
 const struct doc *dataset_files_shard(const struct dataset_files *files, const struct doc *file)
 {
-    const struct doc *shards = doc_get(files->manifest, "shards");
+    const struct doc *shards = doc_get(files->rest, "shards");
     const int64_t shard = doc_int(file, "shard", -1);
     return shards != NULL && shards->type == DOC_LIST && shard >= 0 && (size_t)shard < shards->n
                ? doc_at(shards, (size_t)shard)
@@ -35,7 +35,7 @@ static int open_blob(const struct daemon *daemon, struct db *db, const struct do
 int dataset_files_open(struct dataset_files *files, struct db *db, const struct doc *file,
                        int *ret_fd, int64_t *ret_offset, struct err *err)
 {
-    const char *place = doc_str(files->manifest, "place", NULL);
+    const char *place = doc_str(files->rest, "place", NULL);
     const struct doc *shard = dataset_files_shard(files, file);
     int rc = 0;
     *ret_fd = -1;
@@ -52,7 +52,7 @@ int dataset_files_open(struct dataset_files *files, struct db *db, const struct 
 int dataset_files_check(const struct dataset_files *files, int fd, const struct doc *file,
                         struct err *err)
 {
-    return doc_get(files->manifest, "place") != NULL ? place_check_fd(fd, file, err) : 0;
+    return doc_get(files->rest, "place") != NULL ? place_check_fd(fd, file, err) : 0;
 }
 
 void dataset_files_close(struct dataset_files *files)

@@ -10,6 +10,7 @@
 #include "daemon/feed.h"
 #include "daemon/jobs.h"
 #include "daemon/keep.h"
+#include "daemon/manifest.h"
 #include "daemon/store.h"
 
 struct remove_one {
@@ -82,29 +83,38 @@ static int run_remove_rows(struct store_task *base, struct db *db, struct err *e
 
 /* The index of a list is that of every manifest with the same ids in the same order: as long as
  * another one names its first file, it stays. */
-static bool index_is_used(const struct doc *files, struct db *db)
+static bool index_is_used(const char *id, struct db *db)
 {
     bool used = false;
-    const char *id = files->n > 0 ? doc_str(doc_at(files, 0), "id", "") : "";
     return db_each(db, DB_BLOB_USED, set_true, &used, NULL, "s", id) < 0 || used;
+}
+
+static void remove_index(const struct remove_task *task, struct db *db, const char *id)
+{
+    char path[PACK_INDEX_PATH];
+    struct manifest *manifest = NULL;
+    const struct doc *file = NULL;
+    struct hash hash;
+    bool used = false;
+    int rc = manifest_open(task->daemon, id, &manifest, NULL);
+    pack_path_init(&hash);
+    rc = rc < 0 ? rc : manifest_next(manifest, &file, NULL);
+    used = file == NULL || index_is_used(doc_str(file, "id", ""), db);
+    while (rc >= 0 && !used && file != NULL) {
+        pack_path_add(&hash, doc_str(file, "id", ""));
+        rc = manifest_next(manifest, &file, NULL);
+    }
+    manifest_close(manifest);
+    if (rc >= 0 && !used) {
+        pack_path_final(&hash, path);
+        unlinkat(task->daemon->blobs_fd, path, 0);
+    }
 }
 
 static void remove_manifest(struct remove_task *task, struct db *db, const char *id)
 {
     char name[HASH_ID_TEXT + 8];
-    char path[PACK_INDEX_PATH];
-    const struct doc *manifest = NULL;
-    int rc = dataset_read(task->daemon, id, &task->arena, &manifest, NULL);
-    const struct doc *files = rc >= 0 ? doc_get(manifest, "files") : NULL;
-    if (files != NULL && !index_is_used(files, db)) {
-        struct hash hash;
-        pack_path_init(&hash);
-        for (size_t i = 0; i < files->n; i++) {
-            pack_path_add(&hash, doc_str(doc_at(files, i), "id", ""));
-        }
-        pack_path_final(&hash, path);
-        unlinkat(task->daemon->blobs_fd, path, 0);
-    }
+    remove_index(task, db, id);
     snprintf(name, sizeof(name), "%.64s.json", id);
     unlinkat(task->daemon->datasets_fd, name, 0);
 }

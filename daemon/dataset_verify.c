@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "daemon/blob.h"
 #include "daemon/dataset.h"
+#include "daemon/manifest.h"
 #include "daemon/store.h"
 
 enum { VERIFY_SLICE_US = 50000 };
@@ -17,8 +18,9 @@ struct verify_task {
     struct request request;
     char id[HASH_ID_TEXT];
     struct arena arena;
-    const struct doc *files;
-    size_t next;
+    struct manifest *manifest;
+    size_t n_files, next_shard;
+    bool end;
     int64_t bytes;
     struct dataset_files where;
     struct doc *damaged, *reasons;
@@ -33,7 +35,7 @@ static int note_damage(struct verify_task *task, const struct doc *file, const c
     const char *id = doc_str(shard != NULL ? shard : file, "id", "");
     doc_set_str(doc_push(task->damaged, &task->arena), &task->arena, doc_str(file, "path", ""));
     doc_set_str(doc_push(task->reasons, &task->arena), &task->arena, reason);
-    if (doc_get(task->where.manifest, "place") != NULL) { /* a user's own files stay as they are */
+    if (doc_get(task->where.rest, "place") != NULL) { /* a user's own files stay as they are */
         return 0;
     }
     int rc = blob_is_id(id)
@@ -60,32 +62,36 @@ static int verify_one(struct verify_task *task, const struct doc *file, struct d
                : rc;
 }
 
-/* The files, then the shards that they lie in, or NULL behind the last. */
-static const struct doc *entry_of(const struct verify_task *task, size_t i)
+/* The files, then the shards that they lie in; *ret NULL behind the last. */
+static int next_entry(struct verify_task *task, const struct doc **ret, struct err *err)
 {
-    const struct doc *shards = doc_get(task->where.manifest, "shards");
-    const size_t n_shards = shards != NULL && shards->type == DOC_LIST ? shards->n : 0;
-    return i < task->files->n              ? doc_at(task->files, i)
-           : i - task->files->n < n_shards ? doc_at(shards, i - task->files->n)
-                                           : NULL;
+    const struct doc *shards = doc_get(task->where.rest, "shards");
+    int rc = task->next_shard == 0 ? manifest_next(task->manifest, ret, err) : 0;
+    if (rc >= 0 && *ret != NULL) {
+        task->n_files++;
+        task->bytes += doc_int(*ret, "bytes", 0);
+    } else if (rc >= 0 && shards != NULL && shards->type == DOC_LIST &&
+               task->next_shard < shards->n) {
+        *ret = doc_at(shards, task->next_shard++);
+    }
+    return rc;
 }
 
 static int run_verify(struct store_task *base, struct db *db, struct err *err)
 {
     struct verify_task *task = (struct verify_task *)base;
-    int rc = task->files == NULL
-                 ? dataset_read(task->daemon, task->id, &task->arena, &task->where.manifest, err)
-                 : 0;
-    task->files = rc >= 0 ? doc_get(task->where.manifest, "files") : NULL;
-    int64_t end_us = clock_us() + VERIFY_SLICE_US;
-    const struct doc *file = NULL;
-    while (rc >= 0 && clock_us() < end_us && (file = entry_of(task, task->next)) != NULL) {
+    int rc =
+        task->manifest == NULL ? manifest_open(task->daemon, task->id, &task->manifest, err) : 0;
+    const int64_t end_us = clock_us() + VERIFY_SLICE_US;
+    while (rc >= 0 && !task->end && clock_us() < end_us) {
         struct err found = {0};
-        int status = verify_one(task, file, db, &found);
-        task->bytes += task->next < task->files->n ? doc_int(file, "bytes", 0) : 0;
-        task->next++;
+        const struct doc *entry = NULL;
+        task->where.rest = manifest_rest(task->manifest);
+        rc = next_entry(task, &entry, err);
+        task->end = entry == NULL;
+        int status = task->end ? 0 : verify_one(task, entry, db, &found);
         if (err_is_data(status) || status == ERR_NOT_FOUND || status == ERR_IO) {
-            rc = note_damage(task, file, found.text, db, err);
+            rc = note_damage(task, entry, found.text, db, err);
         } else if (status < 0) {
             *err = found;
             rc = status;
@@ -97,7 +103,7 @@ static int run_verify(struct store_task *base, struct db *db, struct err *err)
 static void done_verify(struct store_task *base)
 {
     struct verify_task *task = (struct verify_task *)base;
-    if (base->status >= 0 && entry_of(task, task->next) != NULL) {
+    if (base->status >= 0 && !task->end) {
         store_put(task->daemon->store, base);
         return;
     }
@@ -106,13 +112,14 @@ static void done_verify(struct store_task *base)
     } else {
         struct doc *map = doc_new(&task->arena);
         doc_set_map(map);
-        doc_put_int(map, &task->arena, "files", (int64_t)task->files->n);
+        doc_put_int(map, &task->arena, "files", (int64_t)task->n_files);
         doc_put_int(map, &task->arena, "bytes", task->bytes);
         doc_copy(doc_put(map, &task->arena, "damaged"), &task->arena, task->damaged);
         doc_copy(doc_put(map, &task->arena, "reasons"), &task->arena, task->reasons);
         control_reply(task->daemon, &task->request, map);
     }
     dataset_files_close(&task->where);
+    manifest_close(task->manifest);
     arena_fini(&task->arena);
     free(task);
 }

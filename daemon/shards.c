@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "daemon/blob.h"
 #include "daemon/dataset.h"
+#include "daemon/manifest.h"
 #include "daemon/quota.h"
 #include "daemon/steps.h"
 
@@ -24,8 +25,9 @@ struct shards {
     const char *manifest_id;
     int64_t shard_bytes;
     struct dataset_files from;
-    const struct doc *files;
-    const char **classes; /* sorted */
+    struct manifest *manifest;
+    const struct doc *file; /* its entry of the file that is copied */
+    const char **classes;   /* sorted */
     size_t n_classes;
     /* the shard that is written */
     const char *part; /* its name in uploads/ */
@@ -259,9 +261,8 @@ static int begin_file(struct shards *s, struct db *db, struct err *err)
     rc = rc < 0 || s->part_fd >= 0 ? rc : open_shard(s, err);
     rc = rc < 0 ? rc : put_class(s, err);
     rc = rc < 0 ? rc : put_name(s, file->path, file->bytes, err);
-    rc = rc < 0 ? rc
-                : dataset_files_open(&s->from, db, doc_at(s->files, s->index), &s->fd,
-                                     &s->from_offset, err);
+    rc = rc < 0 ? rc : manifest_next(s->manifest, &s->file, err);
+    rc = rc < 0 ? rc : dataset_files_open(&s->from, db, s->file, &s->fd, &s->from_offset, err);
     list->parts[s->index].shard = (int64_t)list->n_shards - 1;
     list->parts[s->index].offset = s->written;
     hash_init(&s->file_hash);
@@ -274,7 +275,7 @@ static int end_file(struct shards *s, struct err *err)
 {
     const struct upload_file *file = &s->base.list.files[s->index];
     char id[HASH_ID_TEXT];
-    int rc = dataset_files_check(&s->from, s->fd, doc_at(s->files, s->index), err);
+    int rc = dataset_files_check(&s->from, s->fd, s->file, err);
     hash_final(&s->file_hash, id);
     close(s->fd);
     s->fd = -1;
@@ -336,29 +337,38 @@ static int step(struct steps_session *session, struct db *db, bool *ret_end, str
 static int read_list(struct shards *s, struct err *err)
 {
     struct upload_list *list = &s->base.list;
-    s->files = doc_get(s->from.manifest, "files");
-    list->files = calloc(s->files->n + 1, sizeof(*list->files));
-    list->parts = calloc(s->files->n + 1, sizeof(*list->parts));
-    BUG_ON(list->files == NULL || list->parts == NULL);
-    for (; list->n < s->files->n; list->n++) {
-        const struct doc *file = doc_at(s->files, list->n);
-        list->files[list->n] = (struct upload_file){.path = doc_str(file, "path", ""),
-                                                    .id = doc_str(file, "id", ""),
-                                                    .bytes = doc_int(file, "bytes", 0)};
-        list->bytes += list->files[list->n].bytes;
+    const struct doc *file = NULL;
+    size_t capacity = 0;
+    int rc = manifest_next(s->manifest, &file, err);
+    while (rc >= 0 && file != NULL) {
+        if (list->n == capacity) {
+            capacity = capacity > 0 ? capacity * 2 : 256;
+            list->files = realloc(list->files, capacity * sizeof(*list->files));
+            BUG_ON(list->files == NULL);
+        }
+        list->files[list->n++] =
+            (struct upload_file){.path = arena_strdup(&s->base.arena, doc_str(file, "path", "")),
+                                 .id = arena_strdup(&s->base.arena, doc_str(file, "id", "")),
+                                 .bytes = doc_int(file, "bytes", 0)};
+        list->bytes += doc_int(file, "bytes", 0);
+        rc = manifest_next(s->manifest, &file, err);
     }
+    manifest_rewind(s->manifest);
+    list->parts = calloc(list->n + 1, sizeof(*list->parts));
+    BUG_ON(list->parts == NULL);
     s->base.total_bytes = list->bytes;
-    return list->n > 0 ? 0 : err_set(err, ERR_DATA, "the data set has no files");
+    return rc < 0 || list->n > 0 ? rc : err_set(err, ERR_DATA, "the data set has no files");
 }
 
 static int begin(struct steps_session *session, struct db *db, struct err *err)
 {
     struct shards *s = (struct shards *)session;
     int rc = blob_merge(db, err);
-    rc = rc < 0 ? rc
-                : dataset_read(session->daemon, s->manifest_id, &session->arena, &s->from.manifest,
-                               err);
-    rc = rc < 0 ? rc : read_list(s, err);
+    rc = rc < 0 ? rc : manifest_open(session->daemon, s->manifest_id, &s->manifest, err);
+    if (rc >= 0) {
+        s->from.rest = manifest_rest(s->manifest);
+        rc = read_list(s, err);
+    }
     if (rc >= 0) {
         find_classes(s);
         rc = quota_check(session->daemon, db, session->uid,
@@ -371,6 +381,7 @@ static void fini(struct steps_session *session)
 {
     struct shards *s = (struct shards *)session;
     dataset_files_close(&s->from);
+    manifest_close(s->manifest);
     if (s->fd >= 0) {
         close(s->fd);
     }
