@@ -94,6 +94,22 @@ void blob_sweep_loose(struct daemon *daemon, struct db *db, int64_t limit_us, in
     *ret_bytes += sweep.n_bytes;
 }
 
+/* Shards that were being written: no session outlives its daemon. */
+static void sweep_shards(int uploads_fd)
+{
+    int fd = openat(uploads_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL;
+         entry = readdir(dir)) {
+        if (strncmp(entry->d_name, "shard-", 6) == 0) {
+            unlinkat(uploads_fd, entry->d_name, 0);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+}
+
 /* A pack without a row holds nothing that was acknowledged. */
 static void sweep_unknown(struct daemon *daemon, struct db *db)
 {
@@ -158,6 +174,7 @@ static int run_sweep(struct store_task *base, struct db *db, struct err *err)
     struct sweep blobs = {.limit_us = parts.limit_us, .db = db};
     sweep_folders(&parts, task->daemon->uploads_fd);
     sweep_folders(&blobs, task->daemon->blobs_fd);
+    sweep_shards(task->daemon->uploads_fd);
     sweep_unknown(task->daemon, db);
     int rc = blob_merge(db, err);
     rc = rc < 0 ? rc : blob_sweep_packs(task->daemon, db, NULL, err);

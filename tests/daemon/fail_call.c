@@ -1,7 +1,10 @@
-/* Loaded before libc into the daemon: the FAIL_AT-th call of FAIL_CALL ("sync", "rename", "write")
- * fails with FAIL_ERRNO, and all after it too when FAIL_EVER is set. */
+/* Loaded before libc into the daemon: the FAIL_AT-th call of FAIL_CALL ("sync", "rename", "write",
+ * "unlink", "read") fails with FAIL_ERRNO, and all after it too when FAIL_EVER is set; FAIL_ERRNO 0
+ * kills the daemon instead. With FAIL_WHEN calls count while that file is there, and not in
+ * the daemon's children. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +15,18 @@ int fdatasync(int fd);
 int syncfs(int fd);
 int renameat(int old_dir, const char *old_name, int new_dir, const char *new_name);
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset);
+ssize_t pread64(int fd, void *data, size_t size, off64_t offset);
+int unlinkat(int dir, const char *name, int flags);
 
 static int should_fail(const char *name)
 {
     static atomic_int n_calls;
     const char *call = getenv("FAIL_CALL");
     const char *at = getenv("FAIL_AT");
-    if (call == NULL || at == NULL || strcmp(call, name) != 0) {
+    const char *when = getenv("FAIL_WHEN");
+    if (call == NULL || at == NULL || strcmp(call, name) != 0 ||
+        (when != NULL &&
+         (access(when, F_OK) != 0 || strcmp(program_invocation_short_name, "millraced") != 0))) {
         return 0;
     }
     int n = atomic_fetch_add(&n_calls, 1) + 1;
@@ -27,7 +35,11 @@ static int should_fail(const char *name)
         return 0;
     }
     const char *number = getenv("FAIL_ERRNO");
-    errno = number != NULL ? (int)strtol(number, NULL, 10) : EIO;
+    int why = number != NULL ? (int)strtol(number, NULL, 10) : EIO;
+    if (why == 0) {
+        kill(getpid(), SIGKILL);
+    }
+    errno = why;
     return 1;
 }
 
@@ -65,4 +77,16 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
 {
     REAL(ssize_t(*)(int, const void *, size_t, off64_t), "pwrite64");
     return should_fail("write") ? -1 : real(fd, data, size, offset);
+}
+
+ssize_t pread64(int fd, void *data, size_t size, off64_t offset)
+{
+    REAL(ssize_t(*)(int, void *, size_t, off64_t), "pread64");
+    return should_fail("read") ? -1 : real(fd, data, size, offset);
+}
+
+int unlinkat(int dir, const char *name, int flags)
+{
+    REAL(int (*)(int, const char *, int), "unlinkat");
+    return should_fail("unlink") ? -1 : real(dir, name, flags);
 }

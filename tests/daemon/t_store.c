@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "tests/daemon/fixture.h"
 
 enum { MIB = 1 << 20 };
@@ -416,6 +417,130 @@ START_TEST(versions)
 }
 END_TEST
 
+/* A number that was said once means those files for ever. */
+START_TEST(numbers_are_not_used_again)
+{
+    struct fixture f;
+    fixture_init(&f);
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "a", 2, 3000, 1), 2);
+    ck_assert_int_eq(fixture_put(&f, "a", 3, 3000, 1), 1);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "a@2"));
+    ck_assert_int_eq(fixture_put(&f, "a", 4, 3000, 1), 2);
+    ck_assert_int_eq(doc_int(fixture_named(&f, MSG_DATASET_SHOW, "a"), "version", 0), 3);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "a"));
+    ck_assert_int_eq(fixture_end(&f, SIGKILL), -SIGKILL);
+    fixture_start(&f);
+    ck_assert_int_ge(fixture_put(&f, "a", 2, 3000, 1), 0);
+    ck_assert_int_eq(doc_int(fixture_named(&f, MSG_DATASET_SHOW, "a"), "version", 0), 4);
+    fixture_fini(&f);
+}
+END_TEST
+
+/* Two lists with the same files in the same order share the index of packs. */
+START_TEST(a_shared_index_stays)
+{
+    struct fixture f;
+    char command[TEST_PATH + 64];
+    fixture_init(&f);
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "a", 3, 3000, 1), 3);
+    const struct msg_dataset_begin begin = {.name = "b", .kind = "auto"};
+    struct buf list = {0};
+    struct doc *items = doc_new(&f.arena);
+    doc_set_list(items);
+    for (int i = 0; i < 3; i++) {
+        unsigned char data[3000];
+        char id[HASH_ID_TEXT];
+        fixture_content(i, sizeof(data), 1, data);
+        hash_bytes(data, sizeof(data), id);
+        struct doc *item = doc_push(items, &f.arena);
+        doc_set_map(item);
+        doc_put_str(item, &f.arena, "path", arena_printf(&f.arena, "test-%d-ubyte", i));
+        doc_put_int(item, &f.arena, "bytes", 3000);
+        doc_put_str(item, &f.arena, "id", id);
+    }
+    msg_write_doc(items, &list);
+    const struct doc *reply = fixture_ask(&f, MSG_DATASET_BEGIN, &begin, list.data, list.size);
+    buf_fini(&list);
+    ck_assert_ptr_nonnull(reply);
+    const struct msg_dataset_commit commit = {.upload = doc_str(reply, "upload", "")};
+    ck_assert_ptr_nonnull(fixture_ask(&f, MSG_DATASET_COMMIT, &commit, NULL, 0));
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "a"));
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_VERIFY, "b")); /* behind the removal */
+    test_path(command, "test $(ls %s/blobs/at | wc -l) = 1", f.state_dir);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "b"));
+    ck_assert_ptr_null(fixture_named(&f, MSG_DATASET_SHOW, "b"));
+    fixture_fini(&f);
+}
+END_TEST
+
+static void take_old_store(const struct fixture *f)
+{
+    char command[3 * TEST_PATH];
+    (void)snprintf(command, sizeof(command), "cp -r %s/tests/daemon/store-1 %s && chmod -R u+w %s",
+                   test_source_root(), f->state_dir, f->state_dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* A store of schema version 1 reads as it did, and goes on. */
+START_TEST(an_old_store_opens)
+{
+    struct fixture f;
+    fixture_init(&f);
+    take_old_store(&f);
+    for (int i = 0; i < 2; i++) { /* migrated, then as migrated */
+        fixture_start(&f);
+        const struct doc *show = fixture_named(&f, MSG_DATASET_SHOW, "old@1");
+        ck_assert_ptr_nonnull(show);
+        ck_assert_int_eq(doc_int(show, "files", 0), 3);
+        ck_assert_str_eq(doc_str(show, "kind", ""), "idx");
+        ck_assert_int_eq(doc_int(doc_get(show, "splits"), "train", 0), 3);
+        ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_SHOW, "older@1"));
+        ck_assert_ptr_nonnull(fixture_named(&f, MSG_JOB_SHOW, "was-1"));
+        const struct doc *verify = fixture_named(&f, MSG_DATASET_VERIFY, "old");
+        ck_assert_ptr_nonnull(verify);
+        ck_assert_int_eq((int)doc_get(verify, "damaged")->n, 0);
+        ck_assert_int_eq(doc_int(verify, "bytes", 0), 600);
+        ck_assert_int_eq(fixture_end(&f, SIGKILL), -SIGKILL);
+    }
+    fixture_start(&f);
+    ck_assert_int_eq(fixture_put(&f, "old", 3, 200, 1), 0); /* the same files are there */
+    ck_assert_int_eq(fixture_put(&f, "old", 4, 200, 1), 1);
+    ck_assert_int_eq(doc_int(fixture_named(&f, MSG_DATASET_SHOW, "old"), "version", 0), 2);
+    ck_assert_ptr_nonnull(fixture_named(&f, MSG_DATASET_REMOVE, "older"));
+    const struct msg_dataset_gc gc = {.keep_days = 0};
+    ck_assert_ptr_nonnull(fixture_ask(&f, MSG_DATASET_GC, &gc, NULL, 0));
+    ck_assert_int_eq((int)doc_get(fixture_named(&f, MSG_DATASET_VERIFY, "old@1"), "damaged")->n, 0);
+    fixture_fini(&f);
+}
+END_TEST
+
+/* The number of the schema stands at byte 60 of the file, big-endian. */
+START_TEST(a_store_of_the_future_is_refused)
+{
+    struct fixture f;
+    char path[TEST_PATH];
+    struct buf log = {0};
+    fixture_init(&f);
+    take_old_store(&f);
+    test_path(path, "%s/state.db", f.state_dir);
+    int fd = open(path, O_WRONLY);
+    ck_assert(fd >= 0 && pwrite(fd, "\0\0\1\0", 4, 60) == 4);
+    close(fd);
+    ck_assert(!fixture_try_start(&f));
+    test_path(path, "%s/log", f.dir);
+    ck_assert_int_ge(file_read(AT_FDCWD, path, 1 << 20, &log, NULL), 0);
+    ck_assert_msg(strstr(log.data,
+                         "has version 256, and this program knows up to 3; start the newer "
+                         "program that wrote it") != NULL,
+                  "%s", log.data);
+    buf_fini(&log);
+    fixture_fini(&f);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("store");
@@ -425,6 +550,10 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, deduplication);
     tcase_add_test(tcase, resumed_after_kill);
     tcase_add_test(tcase, versions);
+    tcase_add_test(tcase, numbers_are_not_used_again);
+    tcase_add_test(tcase, a_shared_index_stays);
+    tcase_add_test(tcase, an_old_store_opens);
+    tcase_add_test(tcase, a_store_of_the_future_is_refused);
     tcase_add_test(tcase, quota);
     tcase_add_test(tcase, credit);
     tcase_add_test(tcase, refused_lists);
