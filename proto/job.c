@@ -65,6 +65,8 @@ static const struct opt fit_options[] = {
                 .flags = OPT_NULLABLE),
     OPT_I64_ROW(job_fit, validation_freq, 1, 1, 1e6, "Validate after so many epochs."),
     OPT_GROUP_ROW(job_fit, checkpoint, checkpoint_options, "When the state is saved."),
+    OPT_DOC_ROW(job_fit, callbacks, "What is done between epochs, a list of [callbacks](callbacks.md).",
+                .flags = OPT_NULLABLE),
     OPT_ENUM_ROW(job_fit, ledger, JOB_LEDGER_NONE, ledger_names,
                  "What is recorded of each step: nothing, its hash, or its samples too."),
     OPT_ENUM_ROW(job_fit, on_fingerprint, JOB_ON_FINGERPRINT_PAUSE, on_fingerprint_names,

@@ -39,6 +39,7 @@ struct job_fit {
     int64_t steps_per_epoch;  /* 0 = all */
     int64_t validation_freq;
     struct job_checkpoint checkpoint;
+    const struct doc *callbacks; /* one or a list, by name; NULL = none */
     int ledger;         /* enum job_ledger */
     int on_fingerprint; /* enum job_on_fingerprint */
 };

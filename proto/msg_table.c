@@ -253,7 +253,7 @@ const struct opt msg_child_checkpoint_options[] = {
     I64(msg_child_checkpoint, epoch, "Epoch, from 0."),
     I64(msg_child_checkpoint, step, "Finished steps of the epoch."),
     I64(msg_child_checkpoint, global_step, "Finished steps of the job."),
-    STR(msg_child_checkpoint, reason, "epoch, steps, seconds, stop or end."),
+    STR(msg_child_checkpoint, reason, "epoch, steps, seconds, callback, stop or end."),
     STR(msg_child_checkpoint, tensors, "Content id over the named tensors."),
     OPT_END_ROW,
 };

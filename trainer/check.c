@@ -12,7 +12,7 @@ int check_mode(struct setup *setup, struct err *err)
     const struct sandbox_paths paths = {.n_read = 0};
     if ((rc = setup_sandbox(setup, &paths, err)) < 0 || (rc = setup_seccomp(setup, err)) < 0 ||
         (rc = setup_ready(setup, err)) < 0 || (rc = setup_read(setup, err)) < 0 ||
-        (rc = setup_model(setup, err)) < 0) {
+        (rc = setup_model(setup, err)) < 0 || (rc = setup_callbacks(setup, err)) < 0) {
         return rc;
     }
     struct arena *arena = &setup->arena;

@@ -50,8 +50,15 @@ static int write_files(struct checkpoint *checkpoint, struct err *err)
     struct doc *state = doc_new(&checkpoint->arena);
     state_write(&checkpoint->state, state, &checkpoint->arena);
     checkpoint_list_name(checkpoint->state.global_step, name, sizeof(name));
-    int rc = checkpoint_list_save(checkpoint->dir_fd, name, checkpoint->config, state,
-                                  checkpoint->named, checkpoint->n, err);
+    /* First: who goes on from the checkpoint counts on them. */
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < checkpoint->n_also; i++) {
+        rc = checkpoint_list_save(checkpoint->dir_fd, checkpoint->also[i], checkpoint->config,
+                                  state, checkpoint->named, checkpoint->n, err);
+    }
+    rc = rc < 0 ? rc
+                : checkpoint_list_save(checkpoint->dir_fd, name, checkpoint->config, state,
+                                       checkpoint->named, checkpoint->n, err);
     if (rc == 0 && checkpoint->final) {
         rc = checkpoint_list_save(checkpoint->dir_fd, CHECKPOINT_FINAL, checkpoint->config, state,
                                   checkpoint->named, checkpoint->n, err);
@@ -171,9 +178,10 @@ static const struct doc *keep_doc(struct arena *arena, const struct doc *doc)
     return copy;
 }
 
-int checkpoint_save(struct checkpoint *checkpoint, const struct state *state, const char *reason,
-                    bool final, struct err *err)
+int checkpoint_save(struct checkpoint *checkpoint, const struct state *state,
+                    const struct checkpoint_why *why, struct err *err)
 {
+    BUG_ON(why->n_also > CHECKPOINT_ALSO_MAX);
     int rc = checkpoint_wait(checkpoint, err);
     if (rc < 0) {
         return rc;
@@ -186,8 +194,12 @@ int checkpoint_save(struct checkpoint *checkpoint, const struct state *state, co
     checkpoint->state.metrics = keep_doc(&checkpoint->arena, state->metrics);
     checkpoint->state.history = keep_doc(&checkpoint->arena, state->history);
     checkpoint->state.bad = keep_doc(&checkpoint->arena, state->bad);
-    checkpoint->reason = reason;
-    checkpoint->final = final;
+    checkpoint->reason = why->reason;
+    checkpoint->final = why->final;
+    checkpoint->n_also = why->n_also;
+    for (int i = 0; i < why->n_also; i++) {
+        checkpoint->also[i] = arena_strdup(&checkpoint->arena, why->also[i]);
+    }
     for (int i = 0; i < checkpoint->n; i++) {
         memcpy(checkpoint->tensors[i].data, checkpoint->source[i].data,
                tensor_bytes(&checkpoint->source[i]));

@@ -22,6 +22,15 @@
 
 #define CHECKPOINT_FINAL "model.keras"
 
+/* Why a save is made, and under which names it stands beside its own. */
+struct checkpoint_why {
+    const char *reason;
+    bool final; /* also as CHECKPOINT_FINAL */
+    const char *const *also;
+    int n_also;
+};
+enum { CHECKPOINT_ALSO_MAX = 16 };
+
 struct checkpoint {
     const struct model *model;
     struct control *control;
@@ -44,6 +53,8 @@ struct checkpoint {
     struct state state;
     const char *reason;
     bool final;
+    const char *also[CHECKPOINT_ALSO_MAX];
+    int n_also;
     struct err err;    /* of the last save that failed, under lock */
     int64_t cost_us;   /* of the last save */
     int64_t saved_us;  /* when the last save began */
@@ -55,10 +66,9 @@ struct checkpoint {
 int checkpoint_start(struct checkpoint *checkpoint, const struct model *model,
                      struct control *control, int dir_fd, int64_t keep, double share,
                      struct arena *arena, struct err *err);
-/* Takes the copy and hands it to the writer; waits for a save that is under way. final: also as
- * CHECKPOINT_FINAL. */
-int checkpoint_save(struct checkpoint *checkpoint, const struct state *state, const char *reason,
-                    bool final, struct err *err);
+/* Takes the copy and hands it to the writer; waits for a save that is under way. */
+int checkpoint_save(struct checkpoint *checkpoint, const struct state *state,
+                    const struct checkpoint_why *why, struct err *err);
 bool checkpoint_busy(struct checkpoint *checkpoint);
 /* True when the last save is long enough ago that one more keeps within the share. */
 bool checkpoint_affordable(struct checkpoint *checkpoint, int64_t now_us);

@@ -1,10 +1,15 @@
 #include "trainer/fit.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
+#include "trainer/resume.h"
 
 void fit_init(struct fit *fit, const struct state *state)
 {
@@ -18,6 +23,10 @@ void fit_init(struct fit *fit, const struct state *state)
         doc_copy(fit->history, &fit->arena, state->history);
     }
     fit->state.history = fit->history;
+    struct callback_wish wish = {0};
+    callback_list_replay(fit->callbacks, fit->history, &wish);
+    fit->stopped = wish.stop;
+    fit->restore = wish.restore;
     fit->shown_us = clock_us();
     fit->epoch_us = fit->shown_us;
     fit->begun_step = fit->kept_step = state->global_step;
@@ -34,7 +43,7 @@ void fit_fini(struct fit *fit)
 /* ---- checkpoints
  * -------------------------------------------------------------------------------------------- */
 
-static int save(struct fit *fit, const char *reason, bool final, struct err *err)
+static int save_as(struct fit *fit, const struct checkpoint_why *why, struct err *err)
 {
     arena_reset(&fit->scratch);
     struct state state = fit->state;
@@ -46,10 +55,15 @@ static int save(struct fit *fit, const char *reason, bool final, struct err *err
     struct doc *bad = doc_new(&fit->scratch);
     feeder_bad(fit->feeder, bad, &fit->scratch);
     state.bad = bad;
-    state.finished = final;
+    state.finished = why->final;
     fit->due = NULL;
     fit->begun_step = state.global_step;
-    return checkpoint_save(fit->checkpoint, &state, reason, final, err);
+    return checkpoint_save(fit->checkpoint, &state, why, err);
+}
+
+static int save(struct fit *fit, const char *reason, bool final, struct err *err)
+{
+    return save_as(fit, &(struct checkpoint_why){.reason = reason, .final = final}, err);
 }
 
 /* Has a save come to the disk since the last look? How many steps it took says when the next one
@@ -120,10 +134,85 @@ static void put_metrics(const struct fit *fit, const char *prefix, struct doc *m
     }
 }
 
+/* ---- callbacks
+ * ---------------------------------------------------------------------------------------------- */
+
+static int write_texts(struct fit *fit, const struct callback_wish *wish, struct err *err)
+{
+    int rc = 0;
+    for (int i = 0; i < wish->n_files && rc == 0; i++) {
+        const struct callback_file *file = &wish->files[i];
+        rc = file_write_atomic(fit->checkpoint->dir_fd, file->name, file->text->data,
+                               file->text->size, err);
+    }
+    return rc;
+}
+
+static void take_rate(struct fit *fit, const struct callback_wish *wish)
+{
+    if (wish->rate > 0.0) {
+        model_set_rate(fit->model, wish->rate);
+    }
+}
+
+static void begin_callbacks(struct fit *fit)
+{
+    struct callback_wish wish = {0};
+    callback_list_begin(fit->callbacks, fit->state.epoch, &wish);
+    take_rate(fit, &wish);
+}
+
+/* The epoch is in the history and counted. The rate is set before a save, which holds it. */
+static int end_callbacks(struct fit *fit, const struct doc *row, struct err *err)
+{
+    struct callback_wish *wish = ARENA_NEW(&fit->epoch, struct callback_wish);
+    const char *names[CALLBACKS_MAX];
+    const struct callback_epoch epoch = {fit->state.epoch - 1, row, fit->history};
+    callback_list_end(fit->callbacks, &epoch, wish);
+    take_rate(fit, wish);
+    fit->stopped = wish->stop;
+    fit->restore = wish->restore;
+    for (int i = 0; i < wish->n_says; i++) {
+        control_log(fit->control, LOG_LEVEL_INFO, "%s", wish->says[i]);
+    }
+    if (!fit->stopped && fit->state.epoch < fit->plan->epochs) {
+        begin_callbacks(fit);
+    }
+    for (int i = 0; i < wish->n_saves; i++) {
+        names[i] = wish->saves[i];
+    }
+    const struct checkpoint_why why = {
+        .reason = "callback", .also = names, .n_also = wish->n_saves};
+    int rc = write_texts(fit, wish, err);
+    return rc == 0 && wish->n_saves > 0 ? save_as(fit, &why, err) : rc;
+}
+
+/* The writer rests: HDF5 is one thread's at a time. */
+static int restore_best(struct fit *fit, struct err *err)
+{
+    struct keras_file file;
+    arena_reset(&fit->scratch);
+    int rc = checkpoint_wait(fit->checkpoint, err);
+    int fd = rc < 0
+                 ? -1
+                 : openat(fit->checkpoint->dir_fd, fit->restore, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return rc < 0 ? rc : err_errno(err, errno, "open '%s'", fit->restore);
+    }
+    rc = keras_file_load(fd, resume_max_bytes(fit->model), &fit->scratch, &file, err);
+    close(fd);
+    rc = rc < 0 ? rc : resume_load_tensors(fit->model, &file, false, err);
+    arena_reset(&fit->scratch);
+    return rc;
+}
+
 static int end_epoch(struct fit *fit, struct err *err)
 {
     struct doc *row = doc_push(fit->history, &fit->arena);
     doc_copy(row, &fit->arena, fit->metrics);
+    if (callback_list_n(fit->callbacks) > 0) {
+        doc_put_float(row, &fit->arena, "learning_rate", model_learning_rate(fit->model));
+    }
     fit->state.epoch++;
     fit->state.step = 0;
     fit_show_epoch(fit, row);
@@ -134,11 +223,12 @@ static int end_epoch(struct fit *fit, struct err *err)
     fit->state.metrics = NULL;
     model_reset_metrics(fit->model);
     arena_reset(&fit->epoch);
+    int rc = end_callbacks(fit, row, err);
     int64_t every = fit->job->fit.checkpoint.every_epochs;
     if (every > 0 && fit->state.epoch % every == 0 && fit->state.epoch < fit->plan->epochs) {
-        fit->due = "epoch";
+        fit->due = fit->begun_step < fit->state.global_step ? "epoch" : fit->due;
     }
-    return save_if_due(fit, err);
+    return rc < 0 ? rc : save_if_due(fit, err);
 }
 
 /* The training steps of an epoch are done: its metrics are put aside, the model's start again for
@@ -268,15 +358,19 @@ static int begin(struct fit *fit, struct err *err)
         }
         fit->state.metrics = NULL;
     }
+    if (fit->state.step == 0 && !fit->stopped) {
+        begin_callbacks(fit);
+    }
     return fit->state.step >= fit->plan->stream[FEED_TRAIN].steps ? end_training(fit, err) : 0;
 }
 
 int fit_run(struct fit *fit, struct err *err)
 {
     int rc = begin(fit, err);
-    while (rc == 0 && fit->state.epoch < fit->plan->epochs) {
+    while (rc == 0 && !fit->stopped && fit->state.epoch < fit->plan->epochs) {
         rc = step(fit, err);
     }
+    rc = rc == 0 && fit->restore ? restore_best(fit, err) : rc;
     if (rc == 0) {
         rc = save(fit, "end", true, err);
         return rc < 0 ? rc : checkpoint_wait(fit->checkpoint, err);

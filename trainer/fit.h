@@ -10,6 +10,7 @@
 #ifndef TRAINER_FIT_H
 #define TRAINER_FIT_H
 
+#include "trainer/callback/callback.h"
 #include "trainer/checkpoint.h"
 #include "trainer/feeder.h"
 #include "trainer/ledger.h"
@@ -22,12 +23,15 @@ struct fit {
     struct control *control;
     struct checkpoint *checkpoint;
     struct ledger *ledger;
+    struct callbacks *callbacks;
     struct state state;
     struct arena arena;   /* history, the job's lifetime */
     struct arena epoch;   /* what waits for the end of a validation */
     struct arena scratch; /* of a message */
     struct doc *history;
     struct doc *metrics; /* of the epoch, while its validation runs */
+    bool stopped;        /* a callback has ended the training */
+    const char *restore; /* the file whose weights the model ends with, or NULL */
     const char *due;     /* why a checkpoint is due, or NULL */
     int64_t begun_step;  /* global step of the last save begun, or where the run began */
     int64_t kept_step;   /* of the newest checkpoint on the disk */
@@ -36,7 +40,7 @@ struct fit {
     int64_t rows, steps_done;
     int64_t validation_step, shown_validation; /* finished steps of the epoch's validation */
     int64_t epoch_us;                          /* when the epoch began */
-    double step_us; /* recent mean, waiting included */
+    double step_us;                            /* recent mean, waiting included */
 };
 
 /* state: where to go on from (zeroed = from the start). */
@@ -46,7 +50,8 @@ int fit_run(struct fit *fit, struct err *err);
 void fit_result(const struct fit *fit, struct doc *map, struct arena *arena);
 void fit_fini(struct fit *fit);
 
-/* fit_show.c: at most ten times a second; at the end of an epoch if there is news; or in any case. */
+/* fit_show.c: at most ten times a second; at the end of an epoch if there is news; or in any case.
+ */
 enum fit_show { FIT_SHOW_SELDOM, FIT_SHOW_AT_ONCE, FIT_SHOW_ALIVE };
 void fit_show_progress(struct fit *fit, int64_t step, enum fit_show when);
 void fit_show_epoch(struct fit *fit, const struct doc *metrics);

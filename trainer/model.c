@@ -297,6 +297,21 @@ double model_metric_value(const struct model *model, int index)
     return model->loss_weight > 0.0 ? model->loss_sum / model->loss_weight : 0.0;
 }
 
+bool model_metric_is_gain(const struct model *model, int index)
+{
+    return index > 0 && metric_is_gain(model->metrics[model->values[index - 1].metric]);
+}
+
+bool model_rate_is_set(const struct model *model)
+{
+    return model->optimizer && optimizer_rate_is_set(model->optimizer);
+}
+
+void model_set_rate(struct model *model, double rate)
+{
+    optimizer_set_rate(model->optimizer, rate);
+}
+
 void model_reset_metrics(struct model *model)
 {
     model->loss_sum = model->loss_weight = 0.0;

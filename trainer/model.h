@@ -81,6 +81,11 @@ int model_predict(struct model *model, const void *const *inputs, int64_t rows, 
 int model_n_metrics(const struct model *model);
 const char *model_metric_name(const struct model *model, int index);
 double model_metric_value(const struct model *model, int index);
+/* Whether the greater value is the better one. */
+bool model_metric_is_gain(const struct model *model, int index);
+/* The learning rate is a number that may be changed, and no schedule. */
+bool model_rate_is_set(const struct model *model);
+void model_set_rate(struct model *model, double rate);
 void model_reset_metrics(struct model *model);
 /* Their exact accumulators, for the run state of a checkpoint in the middle of an epoch. */
 void model_save_metrics(const struct model *model, struct doc *map, struct arena *arena);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/opt.h"
+#include "trainer/callback/callback.h"
 #include "trainer/init/init.h"
 #include "trainer/layer/layer.h"
 #include "trainer/loss/loss.h"
@@ -17,6 +18,19 @@ static void write_row(const char *name, const char *summary, const char *more,
     if (options != NULL && options[0].type != OPT_END) {
         buf_puts(out, "\n");
         opt_reference(options, out);
+    }
+}
+
+static void write_callbacks(struct buf *out)
+{
+    const struct callback_desc *row;
+    buf_puts(out, "# Callbacks\n\nOf `fit.callbacks`: what is done between epochs. Names, "
+                  "arguments and meaning are "
+                  "those of Keras 3. A job that goes on after a stop goes on with them too; saving "
+                  "for that is "
+                  "`fit.checkpoint` and always on.\n");
+    for (size_t i = 0; (row = callback_at(i)) != NULL; i++) {
+        write_row(row->name, row->summary, "", row->options, out);
     }
 }
 
@@ -85,11 +99,9 @@ static const struct page {
     const char *name;
     void (*write)(struct buf *out);
 } pages[] = {
-    {"initializers", write_initializers},
-    {"layers", write_layers},
-    {"losses", write_losses},
-    {"metrics", write_metrics},
-    {"optimizers", write_optimizers},
+    {"callbacks", write_callbacks}, {"initializers", write_initializers},
+    {"layers", write_layers},       {"losses", write_losses},
+    {"metrics", write_metrics},     {"optimizers", write_optimizers},
     {"schedules", write_schedules},
 };
 enum { N_PAGES = sizeof(pages) / sizeof(pages[0]) };

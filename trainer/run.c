@@ -288,6 +288,7 @@ static int fit(struct run *run, struct err *err)
         return rc;
     }
     run->fit = (struct fit){.job = &setup->job,
+                            .callbacks = setup->callbacks,
                             .plan = &setup->plan,
                             .model = setup->model,
                             .feeder = run->feeder,
@@ -344,7 +345,8 @@ int run_mode(struct setup *setup, struct err *err)
     if ((rc = run_signals(&run.signal_fd, err)) == 0 && (rc = enclose(&run, err)) == 0 &&
         (rc = map_slabs(&run, err)) == 0 && (rc = setup_seccomp(setup, err)) == 0 &&
         (rc = setup_ready(setup, err)) == 0 && (rc = setup_read(setup, err)) == 0 &&
-        (rc = setup_model(setup, err)) == 0 && (rc = choose_slabs(&run, err)) == 0) {
+        (rc = setup_model(setup, err)) == 0 && (rc = setup_callbacks(setup, err)) == 0 &&
+        (rc = choose_slabs(&run, err)) == 0) {
         rc = find_state(&run, err);
         rc = rc < 0 ? rc : fit(&run, err);
     }

@@ -177,6 +177,14 @@ int setup_model(struct setup *setup, struct err *err)
     return rc;
 }
 
+int setup_callbacks(struct setup *setup, struct err *err)
+{
+    const struct callback_setup with = {.model = setup->model,
+                                        .validates = setup->plan.stream[FEED_VALIDATION].given,
+                                        .arena = &setup->arena};
+    return callback_list_read(setup->job.fit.callbacks, &with, &setup->arena, &setup->callbacks, err);
+}
+
 void setup_fini(struct setup *setup)
 {
     model_destroy(setup->model);

@@ -10,6 +10,7 @@
 #define TRAINER_SETUP_H
 
 #include "proto/sandbox.h"
+#include "trainer/callback/callback.h"
 #include "trainer/control.h"
 #include "trainer/feed_plan.h"
 #include "trainer/keras/keras_file.h"
@@ -30,6 +31,7 @@ struct setup {
     bool has_source;
     struct keras_file source; /* of "model": what the job starts from */
     struct model *model;
+    struct callbacks *callbacks;
     int landlock_abi;
     bool seccomp;
 };
@@ -48,6 +50,8 @@ int setup_ready(struct setup *setup, struct err *err);
 int setup_read(struct setup *setup, struct err *err);
 /* Compiles the model with the plan's fields as inputs; weights of "model" are loaded. */
 int setup_model(struct setup *setup, struct err *err);
+/* What the job wants between epochs, checked against model and plan. */
+int setup_callbacks(struct setup *setup, struct err *err);
 void setup_fini(struct setup *setup);
 
 #endif

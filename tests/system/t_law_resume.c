@@ -44,8 +44,14 @@ static const char job_form[] =
     "\"softmax\"}}],"
     " \"compile\": {\"optimizer\": \"Adam\", \"loss\": \"SparseCategoricalCrossentropy\", "
     "\"metrics\": [\"accuracy\"]},"
-    " \"fit\": {\"epochs\": 4, \"seed\": 11, \"ledger\": \"samples\", \"checkpoint\": "
-    "{\"every_steps\": 20, \"keep\": 3}},"
+    /* What callbacks remember comes back too: the rate falls each epoch, the fourth one ends it
+       with the weights of the first. */
+    " \"fit\": {\"epochs\": 6, \"seed\": 11, \"ledger\": \"samples\", \"checkpoint\": "
+    "{\"every_steps\": 20, \"keep\": 3}, \"callbacks\": ["
+    "  {\"ReduceLROnPlateau\": {\"monitor\": \"accuracy\", \"min_delta\": 9, \"patience\": 1}},"
+    "  {\"EarlyStopping\": {\"monitor\": \"loss\", \"min_delta\": 9, \"patience\": 3, "
+    "\"restore_best_weights\": true}},"
+    "  {\"CSVLogger\": {\"filename\": \"log.csv\"}}]},"
     " \"resources\": {\"workers\": 2, \"backend\": \"%s\", \"threads\": 1}}";
 
 static const char *const backends[] = {"blas", "dnnl"};

@@ -25,5 +25,6 @@ const struct metric_desc metric_accuracy = {
     .options = options,
     .size = sizeof(struct accuracy),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .row = row,
 };

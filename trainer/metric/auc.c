@@ -174,6 +174,7 @@ const struct metric_desc metric_auc = {
     .options = options,
     .size = sizeof(struct auc),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .prepare = prepare,
     .update = update,
     .values = values,

@@ -28,5 +28,6 @@ const struct metric_desc metric_binary_accuracy = {
     .options = options,
     .size = sizeof(struct binary_accuracy),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .row = row,
 };

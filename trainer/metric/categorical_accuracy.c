@@ -24,5 +24,6 @@ const struct metric_desc metric_categorical_accuracy = {
     .options = options,
     .size = sizeof(struct categorical_accuracy),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .row = row,
 };

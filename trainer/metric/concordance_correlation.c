@@ -34,5 +34,6 @@ const struct metric_desc metric_concordance_correlation = {
     .options = options,
     .size = sizeof(struct concordance_correlation),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .row = row,
 };

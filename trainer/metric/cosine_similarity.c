@@ -32,5 +32,6 @@ const struct metric_desc metric_cosine_similarity = {
     .options = options,
     .size = sizeof(struct cosine_similarity),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .row = row,
 };

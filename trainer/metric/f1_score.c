@@ -19,6 +19,7 @@ const struct metric_desc metric_f1_score = {
     .options = options,
     .size = sizeof(struct metric_fbeta),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .prepare = prepare,
     .update = metric_fbeta_update,
     .values = metric_fbeta_values,

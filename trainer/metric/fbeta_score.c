@@ -12,6 +12,7 @@ const struct metric_desc metric_fbeta_score = {
     .options = options,
     .size = sizeof(struct metric_fbeta),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .prepare = metric_fbeta_prepare,
     .update = metric_fbeta_update,
     .values = metric_fbeta_values,

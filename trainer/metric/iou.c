@@ -14,6 +14,7 @@ const struct metric_desc metric_iou = {
     .options = options,
     .size = sizeof(struct metric_iou),
     .labels = METRIC_ANY,
+    .is_gain = true,
     .prepare = metric_iou_prepare,
     .update = metric_iou_update,
     .values = metric_iou_values,

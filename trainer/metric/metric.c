@@ -181,6 +181,11 @@ void metric_update(struct metric *metric, const struct metric_batch *batch)
     }
 }
 
+bool metric_is_gain(const struct metric *metric)
+{
+    return metric->desc && metric->desc->is_gain;
+}
+
 size_t metric_n_values(const struct metric *metric)
 {
     return metric->sizes.values;

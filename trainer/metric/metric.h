@@ -41,6 +41,8 @@ struct metric_batch {
 };
 void metric_reset(struct metric *metric);
 void metric_update(struct metric *metric, const struct metric_batch *batch);
+/* Whether the greater value is the better one, as of accuracies. */
+bool metric_is_gain(const struct metric *metric);
 /* Most have one value; some one for each threshold or class. */
 size_t metric_n_values(const struct metric *metric);
 double metric_value(const struct metric *metric, size_t at);
@@ -80,6 +82,7 @@ struct metric_desc {
     const struct opt *options;
     size_t size; /* of the options' struct, which begins with METRIC_FIELDS */
     enum metric_labels labels;
+    bool is_gain; /* the greater the better */
     /* The value of a row; the metric is their weighted mean, or finish of it. */
     double (*row)(const void *options, const struct metric_batch *batch, size_t r);
     double (*finish)(double mean); /* or NULL */

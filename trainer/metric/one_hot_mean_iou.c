@@ -20,6 +20,7 @@ const struct metric_desc metric_one_hot_mean_iou = {
     .options = options,
     .size = sizeof(struct metric_iou),
     .labels = METRIC_ANY,
+    .is_gain = true,
     .prepare = prepare,
     .update = metric_iou_update,
     .values = metric_iou_values,

@@ -33,5 +33,6 @@ const struct metric_desc metric_pearson_correlation = {
     .options = options,
     .size = sizeof(struct pearson_correlation),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .row = row,
 };

@@ -16,6 +16,7 @@ const struct metric_desc metric_precision_at_recall = {
     .options = options,
     .size = sizeof(struct metric_at),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .prepare = metric_at_prepare,
     .update = metric_at_update,
     .values = values,

@@ -98,6 +98,7 @@ const struct metric_desc metric_r2_score = {
     .options = options,
     .size = sizeof(struct r2_score),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .prepare = prepare,
     .update = update,
     .values = values,

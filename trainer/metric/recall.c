@@ -22,6 +22,7 @@ const struct metric_desc metric_recall = {
     .options = options,
     .size = sizeof(struct metric_threshold),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .prepare = metric_threshold_prepare,
     .update = metric_threshold_update,
     .values = values,

@@ -16,6 +16,7 @@ const struct metric_desc metric_sensitivity_at_specificity = {
     .options = options,
     .size = sizeof(struct metric_at),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .prepare = metric_at_prepare,
     .update = metric_at_update,
     .values = values,

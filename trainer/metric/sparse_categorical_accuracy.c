@@ -22,5 +22,6 @@ const struct metric_desc metric_sparse_categorical_accuracy = {
     .options = options,
     .size = sizeof(struct sparse_categorical_accuracy),
     .labels = METRIC_SINGLE,
+    .is_gain = true,
     .row = row,
 };

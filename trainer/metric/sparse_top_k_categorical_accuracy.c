@@ -36,5 +36,6 @@ const struct metric_desc metric_sparse_top_k_categorical_accuracy = {
     .options = options,
     .size = sizeof(struct sparse_top_k_categorical_accuracy),
     .labels = METRIC_SINGLE,
+    .is_gain = true,
     .row = row,
 };

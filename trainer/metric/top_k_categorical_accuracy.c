@@ -29,5 +29,6 @@ const struct metric_desc metric_top_k_categorical_accuracy = {
     .options = options,
     .size = sizeof(struct top_k_categorical_accuracy),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .row = row,
 };

@@ -28,6 +28,7 @@ const struct metric_desc metric_true_positives = {
     .options = options,
     .size = sizeof(struct metric_threshold),
     .labels = METRIC_EQUAL,
+    .is_gain = true,
     .prepare = prepare,
     .update = metric_threshold_update,
     .values = values,

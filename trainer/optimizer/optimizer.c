@@ -226,6 +226,17 @@ double optimizer_rate(const struct optimizer *o)
     return o->schedule.desc ? schedule_rate(&o->schedule, o->iteration) : (double)o->rate;
 }
 
+bool optimizer_rate_is_set(const struct optimizer *o)
+{
+    return !o->schedule.desc;
+}
+
+void optimizer_set_rate(struct optimizer *o, double rate)
+{
+    BUG_ON(o->schedule.desc);
+    o->rate = (float)rate;
+}
+
 double optimizer_loss_scale(const struct optimizer *o)
 {
     return o->common.loss_scale_factor > 0.0 ? o->common.loss_scale_factor : 1.0;

@@ -46,6 +46,9 @@ void optimizer_finalize(struct optimizer *optimizer);
 int64_t optimizer_iterations(const struct optimizer *optimizer);
 /* The rate that the next step uses. */
 double optimizer_rate(const struct optimizer *optimizer);
+/* Whether the rate is a number that optimizer_set_rate can change, and no schedule. */
+bool optimizer_rate_is_set(const struct optimizer *optimizer);
+void optimizer_set_rate(struct optimizer *optimizer, double rate);
 /* What Keras divides the gradients by again, 1 if nothing: the caller multiplies the loss's
  * gradient with it. */
 double optimizer_loss_scale(const struct optimizer *optimizer);
