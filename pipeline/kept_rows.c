@@ -10,9 +10,12 @@ enum {
     OWN_FIRST = 20,
     OWN_LAST = 26,
     OWN_MAX = 31,
+    OPEN_BITS = 5,
 };
 #define FILE_BYTES ((int64_t)64 << 20)
 #define OWN_FLAG   ((uint64_t)1 << 63)
+
+_Static_assert(KEPT_ROWS_OPEN == 1 << OPEN_BITS, "a place is so many bits of a product");
 
 struct entry { /* of a row that has its own size */
     uint64_t checksum, file;
@@ -117,7 +120,8 @@ static int open_file(struct kept_rows *rows, uint64_t number, bool may_make)
 /* -1: it cannot be had. */
 static int file_of(struct kept_rows *rows, uint64_t number, bool may_make)
 {
-    struct kept_rows_file *file = &rows->files[(number >> SIZE_BITS ^ number) % KEPT_ROWS_OPEN];
+    /* Files of one variant, and those of many with one file, are spread over the places. */
+    struct kept_rows_file *file = &rows->files[number * 0x9E3779B97F4A7C15u >> (64 - OPEN_BITS)];
     if (!file->is_known || file->number != number) {
         if (file->is_known && file->fd >= 0) {
             close(file->fd);
@@ -127,12 +131,22 @@ static int file_of(struct kept_rows *rows, uint64_t number, bool may_make)
     return file->fd;
 }
 
+/* All rows up to this one, of the size that rows have, stay within kept_bytes: so the bound holds
+ * for all processes together, and nobody has to count what others wrote. */
+static bool has_room(const struct kept_rows *rows, int64_t variant, int64_t row, double bytes)
+{
+    const int64_t max = rows->kept->max_bytes;
+    const double n = (double)variant * (double)rows->n + (double)row + 1;
+    return max <= 0 || n * bytes <= (double)max;
+}
+
 /* Where a row of the common size, or an entry, stands. */
 static int fixed_place(struct kept_rows *rows, int64_t variant, int64_t row, int64_t *ret)
 {
     const int64_t file = row / rows->per_file;
     *ret = row % rows->per_file * (int64_t)rows->stride;
-    if (rows->kept == NULL || variant > INT32_MAX || file > UINT32_MAX) {
+    if (rows->kept == NULL || variant > INT32_MAX || file > UINT32_MAX ||
+        !has_room(rows, variant, row, (double)rows->stride)) {
         return -1;
     }
     return file_of(rows, (uint64_t)variant << 32 | (uint64_t)file, true);
@@ -200,6 +214,10 @@ static int make_own(struct kept_rows *rows, int64_t bytes, struct err *err)
     uint64_t number = 0;
     int log = rows->own == 0 ? OWN_FIRST : (int)(rows->own & ((1U << SIZE_BITS) - 1)) + 1;
     log = log < OWN_LAST ? log : OWN_LAST;
+    const int64_t most = rows->kept->max_bytes;
+    while (most > 0 && ((int64_t)1 << log) + KEPT_HEADER_BYTES > most && log > 0) {
+        log--;
+    }
     while (bytes > (int64_t)1 << log) {
         log++;
     }
@@ -244,8 +262,8 @@ static int write_fixed(struct kept_rows *rows, int fd, int64_t place, int64_t va
     return kept_shared_write(fd, place, rows->packed.data, rows->packed.size, err);
 }
 
-/* The entry comes last: till then the row is not there. Its file is asked for anew, because the one
- * that is appended to may have taken its place among those that are open. */
+/* 1: it is not stored. The entry comes last: till then the row is not there. Its file is asked for
+ * anew, because the one that is appended to may have taken its place among those that are open. */
 static int write_varying(struct kept_rows *rows, int64_t variant, int64_t row,
                          const struct element *element, struct err *err)
 {
@@ -255,10 +273,15 @@ static int write_varying(struct kept_rows *rows, int64_t variant, int64_t row,
     if (r < 0) {
         return r;
     }
+    rows->packed_bytes += (double)(rows->packed.size + rows->stride);
+    rows->n_packed++;
+    if (!has_room(rows, variant, row, rows->packed_bytes / rows->n_packed)) {
+        return 1;
+    }
     r = append(rows, checksum_of(rows, variant, row, rows->packed.data, rows->packed.size), &entry,
                err);
     const int fd = r > 0 ? fixed_place(rows, variant, row, &place) : -1;
-    return fd < 0 ? r : kept_shared_write(fd, place, &entry, sizeof entry, err);
+    return fd < 0 ? (r < 0 ? r : 1) : kept_shared_write(fd, place, &entry, sizeof entry, err);
 }
 
 void kept_rows_write(struct kept_rows *rows, int64_t variant, int64_t row,

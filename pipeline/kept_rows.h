@@ -5,9 +5,9 @@
  *           borrowed.
  * Threads:  one (it counts).
  * Errors:   none but those of the spec: what cannot be stored or is not whole is made by who asks.
- *           Where there is no room (kept_bytes, a full disk) nothing more is written and what is
- *           there is still read.
- * Lifetime: open .. close; an element read lasts until the next one.
+ *           Rows that would not fit into kept_bytes with all those before them are not stored;
+ * where the disk is full nothing more is written and what is there is still read. Lifetime: open ..
+ * close; an element read lasts until the next one.
  *
  * A row is named by variant and number. Each has a checksum that its name goes into, so a row is
  * whole or it is not there, whoever was killed while writing it: no lock, no sync. Two who make the
@@ -42,7 +42,8 @@ struct kept_rows {
     int64_t own_used, own_bytes;
     struct buf packed;
     struct op_scratch read;
-    bool is_full; /* there was no room */
+    double packed_bytes, n_packed; /* of rows that have sizes of their own */
+    bool is_full;                  /* the disk has no room, or a file would be too large */
     struct err why;
     /* So far, for tests and people. */
     int64_t n_found, n_missed, n_damaged, n_made;
