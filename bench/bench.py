@@ -191,6 +191,17 @@ def bench_wait(daemon):
         less=True)
 
 
+def bench_service(daemon):
+    """Small arrays through the whole service, with a sink instead of a fit loop: daemon, one worker, the trainer's feeder."""
+    with data.Data(daemon.build, data.make_small) as small:
+        daemon.run("dataset", "put", "small", small.folder)
+        job = small.folder.parent / "job.json"
+        job.write_text(json.dumps({"name": "small", "data": {"train": {"dataset": "small"}}, "pipeline": ["shuffle", {"batch": 1024}]}))
+        rates = [daemon.run("pipeline", "run", job, "--steps=10000", "--workers=1")["rows_per_second"] for _ in range(RUNS)]
+        daemon.run("dataset", "remove", "small")
+    row("service", "float32 (16,) and a label shuffled, batches of 1,024: pipeline run, one worker", "rows/s", max(rates), goal=">= 1,000,000")
+
+
 def make_files(folder, n_files, n_bytes):
     """Files of random bytes, half to one and a half times the mean size, in 100 folders."""
     sizes = random.Random(7)
@@ -326,7 +337,8 @@ def bench_overlap(daemon):
         row("overlap", f"{name}: share of time that the fit loop waited", "ratio", waited, goal="< 0.01 where the pipeline is faster", less=True)
 
 
-BENCHES = {f.__name__[6:]: f for f in (bench_start, bench_memory, bench_lenet, bench_wait, bench_overlap, bench_upload, bench_upload_full)}
+BENCHES = {f.__name__[6:]: f for f in (bench_start, bench_memory, bench_lenet, bench_wait, bench_service, bench_overlap, bench_upload,
+                                         bench_upload_full)}
 
 
 def kernels(build):
