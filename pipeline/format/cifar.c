@@ -22,11 +22,16 @@ int cifar_read(const struct cifar *cifar, int64_t i, unsigned char *pixels, int 
 {
     static const int most[3][2] = {{0, 0}, {9, 0}, {19, 99}};
     enum { PLANE = CIFAR_SIDE * CIFAR_SIDE };
-    unsigned char record[2 + CIFAR_PIXELS];
+    unsigned char copy[2 + CIFAR_PIXELS];
     const int n = cifar->n_labels;
     const int64_t at = i * (n + CIFAR_PIXELS);
     BUG_ON(i < 0 || i >= cifar->n);
-    int r = input_read(&cifar->in, at, record, (size_t)(n + CIFAR_PIXELS), err);
+    const unsigned char *record = input_look(&cifar->in, at, (size_t)(n + CIFAR_PIXELS));
+    int r = 0;
+    if (record == NULL) {
+        r = input_read(&cifar->in, at, copy, (size_t)(n + CIFAR_PIXELS), err);
+        record = copy;
+    }
     for (int k = 0; r == 0 && k < n; k++) {
         labels[k] = record[k];
         if (labels[k] > most[n][k]) {
