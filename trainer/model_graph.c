@@ -153,6 +153,67 @@ static int add_layer(struct model *model, int at, struct err *err)
     return r;
 }
 
+/* -- activations that the layer before them computes too --------------------------------------- */
+
+/* Nodes that read the memory of a wire, itself or through views, and outputs of the model. */
+static int count_readers(const struct model *model, int root)
+{
+    int n = 0;
+    for (int i = 0; i < model->n_nodes; i++) {
+        for (int k = 0; k < model->nodes[i].n_inputs; k++) {
+            n += model->wires[model->nodes[i].inputs[k]].root == root;
+        }
+    }
+    for (int o = 0; o < model->specs.n_outputs; o++) {
+        n += model->wires[model->spec_output[model->specs.outputs[o]]].root == root;
+    }
+    return n;
+}
+
+/* The only node of its layer that writes a wire, or NULL. */
+static struct model_node *find_maker(struct model *model, int root)
+{
+    struct model_node *maker = NULL;
+    for (int i = 0; i < model->n_nodes; i++) {
+        maker = model->nodes[i].output == root ? &model->nodes[i] : maker;
+    }
+    for (int i = 0; maker && i < model->n_nodes; i++) {
+        if (&model->nodes[i] != maker && model->nodes[i].layer == maker->layer) {
+            return NULL;
+        }
+    }
+    return maker;
+}
+
+static bool absorb(struct model *model, const struct model_node *tail)
+{
+    const struct kernel_act *act = layer_tail_act(tail->layer);
+    const int root = act ? model->wires[tail->inputs[0]].root : -1;
+    struct model_node *maker =
+        act && count_readers(model, root) == 1 ? find_maker(model, root) : NULL;
+    if (!maker || !maker->layer->desc->takes || maker->layer->act.kind != KERNEL_ACT_LINEAR ||
+        !maker->layer->desc->takes(maker->layer, act)) {
+        return false;
+    }
+    maker->output = tail->output;
+    return true;
+}
+
+static void absorb_tails(struct model *model)
+{
+    int n = 0;
+    bool *gone = arena_array(model->arena, (size_t)model->n_nodes + 1, sizeof(*gone));
+    for (int i = 0; i < model->n_nodes; i++) {
+        gone[i] = absorb(model, &model->nodes[i]);
+    }
+    for (int i = 0; i < model->n_nodes; i++) {
+        if (!gone[i]) {
+            model->nodes[n++] = model->nodes[i];
+        }
+    }
+    model->n_nodes = n;
+}
+
 /* Gradients flow where a variable that is trained lies before. */
 static void mark_gradients(struct model *model)
 {
@@ -192,6 +253,7 @@ int model_graph_build(struct model *model, struct err *err)
             return r;
         }
     }
+    absorb_tails(model);
     mark_gradients(model);
     find_output(model);
     return 0;

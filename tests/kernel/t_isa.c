@@ -57,7 +57,7 @@ START_TEST(test_sums)
     const struct kernel_norm_ops *norm[2] = {&fast_norm_base, &fast_norm_avx2};
     ck_assert(vec[0]->sum(n, x) == vec[1]->sum(n, x));
     ck_assert(vec[0]->dot(n, x, dy) == vec[1]->dot(n, x, dy));
-    float *out[2][7];
+    float *out[2][7], *plain[7] = {NULL}, *out_relu[7] = {NULL};
     for (int side = 0; side < 2; side++) {
         for (int i = 0; i < 7; i++) {
             out[side][i] = ktest_floats(&k, i < 2 ? n : cols);
@@ -67,7 +67,21 @@ START_TEST(test_sums)
         norm[side]->forward_train(rows, cols, 1e-3F, x, gamma, NULL, o[0], o[2], o[3], o[4]);
         norm[side]->backward_train(rows, cols, x, gamma, o[2], o[4], dy, o[1], o[3], o[5]);
         for (int i = 0; i < 7; i++) {
-            ktest_same("norm", i < 2 ? n : cols, o[i], out[0][i]);
+            plain[i] = side == 0 ? ktest_copy(&k, o[i], i < 2 ? n : cols) : plain[i];
+            ktest_same("norm", i < 2 ? n : cols, o[i], plain[i]);
+        }
+        const struct kernel_norm_relu_ops *relu =
+            side == 0 ? &fast_norm_relu_base : &fast_norm_relu_avx2;
+        float *map = ktest_floats(&k, 2 * cols);
+        relu->forward(rows, cols, 1e-3F, x, gamma, NULL, o[0], o[2], o[3], o[4], map);
+        relu->backward(rows, cols, x, gamma, o[2], o[4], map, o[0], dy, o[1], o[5], o[6]);
+        if (side == 0) {
+            for (int i = 0; i < 7; i++) {
+                out_relu[i] = ktest_copy(&k, o[i], i < 2 ? n : cols);
+            }
+        }
+        for (int i = 0; i < 7; i++) {
+            ktest_same("norm relu", i < 2 ? n : cols, o[i], out_relu[i]);
         }
     }
     ktest_fini(&k);

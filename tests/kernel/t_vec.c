@@ -150,6 +150,57 @@ START_TEST(test_norm)
 }
 END_TEST
 
+/* With a relu: the numbers of the two apart, bit for bit, on threads too. */
+START_TEST(test_norm_relu)
+{
+    static const struct kernel_act relu = {.kind = KERNEL_ACT_RELU};
+    const struct kernel_backend *backend;
+    struct ktest k;
+    ktest_init(&k, (uint64_t)_i);
+    size_t rows = _i == 1 ? 1 : _i == 2 ? 20011 : (size_t)ktest_int(&k, 2, 500);
+    size_t cols = _i == 0 ? 600 : _i == 2 ? 16 : (size_t)ktest_int(&k, 1, 40);
+    size_t n = rows * cols;
+    float *x = ktest_random(&k, n), *dy = ktest_random(&k, n);
+    float *gamma = _i % 3 == 0 ? NULL : ktest_random(&k, cols);
+    float *beta = _i % 4 == 0 ? NULL : ktest_random(&k, cols);
+    kernel_set_threads(_i == 2 ? 2 : 1);
+    for (size_t i = 0; (backend = kernel_at(i)); i++) {
+        struct norm want, got;
+        run_norm(&k, backend->norm, rows, cols, x, gamma, beta, dy, &want);
+        run_norm(&k, backend->norm, rows, cols, x, gamma, beta, dy, &got);
+        float *map = ktest_floats(&k, 2 * cols), *masked = ktest_floats(&k, n);
+        backend->act->forward(&relu, n, want.y, want.y);
+        backend->act->backward(&relu, n, NULL, want.y, dy, masked);
+        backend->norm->backward_train(rows, cols, x, gamma, want.mean, want.rstd, masked, want.dx,
+                                      want.dgamma, want.dbeta);
+        memcpy(got.dx, dy, n * sizeof(float));
+        backend->norm_relu->forward(rows, cols, 1e-3F, x, gamma, beta, got.y, got.mean,
+                                    got.variance, got.rstd, map);
+        backend->norm_relu->backward(rows, cols, x, gamma, got.mean, got.rstd, map, got.y, got.dx,
+                                     got.dx, got.dgamma, got.dbeta);
+        ktest_same("relu y", n, got.y, want.y);
+        ktest_same("relu mean", cols, got.mean, want.mean);
+        ktest_same("relu variance", cols, got.variance, want.variance);
+        ktest_same("relu dx", n, got.dx, want.dx);
+        ktest_same("relu dgamma", cols, got.dgamma, want.dgamma);
+        ktest_same("relu dbeta", cols, got.dbeta, want.dbeta);
+
+        backend->vec->add(n, x, dy, want.y);
+        backend->act->forward(&relu, n, want.y, want.y);
+        backend->vec->add_relu(n, x, dy, got.y);
+        ktest_same("add_relu", n, got.y, want.y);
+        backend->act->backward(&relu, n, NULL, want.y, dy, masked);
+        backend->vec->relu_split(n, got.y, dy, got.dx, want.dx);
+        ktest_same("relu_split", n, got.dx, masked);
+        ktest_same("relu_split", n, want.dx, masked);
+        backend->vec->relu_split(n, got.y, dy, got.dx, NULL);
+        ktest_same("relu_split", n, got.dx, masked);
+    }
+    kernel_set_threads(1);
+    ktest_fini(&k);
+}
+END_TEST
+
 START_TEST(test_optimizers)
 {
     const struct kernel_backend *backend;
@@ -267,6 +318,7 @@ int main(void)
     tcase_add_loop_test(tc, test_elementwise, 1, 70);
     tcase_add_loop_test(tc, test_rows, 0, 12);
     tcase_add_loop_test(tc, test_norm, 0, 16);
+    tcase_add_loop_test(tc, test_norm_relu, 0, 16);
     tcase_add_loop_test(tc, test_optimizers, 0, 9);
     tcase_add_loop_test(tc, test_threads, 1, 4);
     tcase_add_test(tc, test_fingerprint);

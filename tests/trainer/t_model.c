@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/rng.h"
 #include "tests/test.h"
+#include "trainer/model_impl.h" /* how many nodes there are */
 
 enum { ROWS = 32, SIDE = 12 };
 
@@ -141,6 +142,61 @@ START_TEST(is_a_pure_function)
     ck_assert_str_eq(id_a, id_b);
     model_destroy(a.model);
     model_destroy(b.model);
+}
+END_TEST
+
+/* `relu`: the activation behind a normalization and behind a sum. What is computed with the layer
+ * before it gives the weights of the two apart; what another layer reads too stays apart. */
+#define RESIDUAL(relu, last)                                                                     \
+    "[{\"Conv2D\": {\"name\": \"a\", \"filters\": 8, \"kernel_size\": 3, \"padding\": "          \
+    "\"same\"}}, "                                                                               \
+    "{\"BatchNormalization\": {\"name\": \"b\", \"inputs\": \"a\"}}, {\"ReLU\": {\"name\": "     \
+    "\"c\", "                                                                                    \
+    "\"inputs\": \"b\"" relu                                                                     \
+    "}}, {\"Conv2D\": {\"name\": \"d\", \"inputs\": \"c\", \"filters\": 8, "                     \
+    "\"kernel_size\": 3, \"padding\": \"same\"}}, {\"BatchNormalization\": {\"name\": \"e\", "   \
+    "\"inputs\": \"d\"}}, {\"Add\": {\"name\": \"f\", \"inputs\": [\"c\", \"e\"]}}, {\"ReLU\": " \
+    "{\"name\": \"g\", \"inputs\": \"f\"" relu "}}, " last "{\"Flatten\": {\"name\": \"i\", "    \
+    "\"inputs\": \"h\"}}, {\"Dense\": {\"name\": \"j\", \"inputs\": \"i\", \"units\": 4, "       \
+    "\"activation\": \"softmax\"}}]"
+#define ONE   "{\"MaxPooling2D\": {\"name\": \"h\", \"inputs\": \"g\"}}, "
+#define BOTH  "{\"Add\": {\"name\": \"h\", \"inputs\": [\"g\", \"f\", \"b\"]}}, "
+#define APART ", \"max_value\": 1e30"
+
+static const struct fusion {
+    const char *backend, *together, *apart;
+    int fewer; /* nodes */
+} fusions[] = {
+    {"ref", RESIDUAL("", ONE), RESIDUAL(APART, ONE), 2},
+    {"blas", RESIDUAL("", ONE), RESIDUAL(APART, ONE), 2},
+    {"auto", RESIDUAL("", ONE), RESIDUAL(APART, ONE), 2},
+    {"auto", RESIDUAL("", BOTH), RESIDUAL(APART, BOTH), 0},
+};
+
+START_TEST(fuses_activations)
+{
+    const struct fusion *c = &fusions[_i];
+    struct made made[2];
+    char id[2][65];
+    double loss[2];
+    const void *inputs[] = {x};
+    for (int i = 0; i < 2; i++) {
+        prepare(&made[i], i == 0 ? c->together : c->apart, compile_adam);
+        made[i].options.backend = c->backend;
+        int r = model_compile(&made[i].options, &arena, &made[i].model, &err);
+        ck_assert_msg(r == 0, "%s: %s", err.path, err.text);
+        train(&made[i], 3);
+        model_tensors_id(made[i].model, id[i]);
+        model_reset_metrics(made[i].model);
+        draw(x, y, 1000);
+        ck_assert_int_eq(model_test_step(made[i].model, inputs, y, ROWS, &err), 0);
+        loss[i] = model_metric_value(made[i].model, 0);
+    }
+    ck_assert_str_eq(id[0], id[1]);
+    ck_assert(loss[0] <= loss[1] && loss[0] >= loss[1]);
+    ck_assert_int_eq(made[1].model->n_nodes - made[0].model->n_nodes, c->fewer);
+    model_destroy(made[0].model);
+    model_destroy(made[1].model);
 }
 END_TEST
 
@@ -387,6 +443,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, learns);
     tcase_add_test(tcase, is_a_pure_function);
+    tcase_add_loop_test(tcase, fuses_activations, 0, sizeof(fusions) / sizeof(fusions[0]));
     tcase_add_test(tcase, predicts_probabilities);
     tcase_add_test(tcase, names_tensors_as_keras_does);
     tcase_add_test(tcase, gives_the_sizes_of_the_exercise);

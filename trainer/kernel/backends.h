@@ -34,6 +34,7 @@ void ref_rows_sparsemax_backward(size_t rows, size_t cols, const float *x, const
 void ref_rows_xent(const struct kernel_xent_args *args);
 extern const struct kernel_vec_ops ref_vec;
 extern const struct kernel_norm_ops ref_norm;
+extern const struct kernel_norm_relu_ops ref_norm_relu;
 extern const struct kernel_optim_ops ref_optim;
 
 #endif

@@ -37,6 +37,7 @@ struct kernel_backend {
     const struct kernel_act_ops *act;
     const struct kernel_vec_ops *vec;
     const struct kernel_norm_ops *norm;
+    const struct kernel_norm_relu_ops *norm_relu;
     const struct kernel_optim_ops *optim;
 };
 

@@ -19,6 +19,9 @@
 struct kernel_vec_ops {
     void (*fill)(size_t count, float value, float *y);
     void (*add)(size_t count, const float *x, const float *y, float *z);      /* z = x + y */
+    void (*add_relu)(size_t count, const float *x, const float *y, float *z); /* z = relu(x + y) */
+    /* a = b = the gradient dy of what relu gave as y; b NULL: not wanted */
+    void (*relu_split)(size_t count, const float *y, const float *dy, float *a, float *b);
     void (*sub)(size_t count, const float *x, const float *y, float *z);      /* z = x - y */
     void (*mul)(size_t count, const float *x, const float *y, float *z);      /* z = x * y */
     void (*scale)(size_t count, float a, const float *x, float *y);           /* y = a * x */
@@ -57,6 +60,18 @@ struct kernel_norm_ops {
     void (*backward_infer)(size_t rows, size_t cols, float epsilon, const float *x,
                            const float *gamma, const float *mean, const float *variance,
                            const float *dy, float *dx, float *dgamma, float *dbeta);
+};
+
+/* Training mode with a relu behind: the numbers of forward_train and then relu, of relu's gradient
+ * and then backward_train, in fewer passes. */
+struct kernel_norm_relu_ops {
+    /* map (2, cols) is for the way back. */
+    void (*forward)(size_t rows, size_t cols, float epsilon, const float *x, const float *gamma,
+                    const float *beta, float *y, float *mean, float *variance, float *rstd,
+                    float *map);
+    void (*backward)(size_t rows, size_t cols, const float *x, const float *gamma,
+                     const float *mean, const float *rstd, const float *map, const float *y,
+                     const float *dy, float *dx, float *dgamma, float *dbeta);
 };
 
 /* One pass over a flat block of parameters, Keras's formulas. */

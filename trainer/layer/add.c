@@ -18,6 +18,7 @@ const struct layer_desc layer_add = {
     .min_inputs = 1,
     .max_inputs = LAYER_MERGE_MAX,
     .infer = layer_merge_infer,
+    .takes = layer_merge_takes,
     .forward = forward,
     .backward = backward,
 };

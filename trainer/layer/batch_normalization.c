@@ -91,15 +91,31 @@ static size_t rows_of(const struct layer *layer, int64_t batch)
     return (size_t)(count * batch) / cols_of(layer);
 }
 
-/* State: mean, variance and 1 / deviation of the batch. Scratch: with the channels on another axis
- * than the last, x and y or dy turned. */
+/* With the channels last, and a relu behind. */
+static bool takes(struct layer *layer, const struct kernel_act *act)
+{
+    if (act->kind != KERNEL_ACT_RELU || axis_of(layer) != layer->output.rank - 1) {
+        return false;
+    }
+    layer->act = *act;
+    layer->needs_y = true;
+    return true;
+}
+
+static bool has_relu(const struct layer *layer)
+{
+    return layer->act.kind == KERNEL_ACT_RELU;
+}
+
+/* State: mean, variance and 1 / deviation of the batch, and the map of a relu behind. Scratch: with
+ * the channels on another axis than the last, x and y or dy turned. */
 static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
 {
     (void)err;
     if (axis_of(layer) != layer->output.rank - 1) {
         layer->scratch_bytes = 2 * rows_of(layer, setup->rows) * cols_of(layer) * sizeof(float);
     }
-    layer->state_bytes = setup->training ? 3 * cols_of(layer) * sizeof(float) : 0;
+    layer->state_bytes = setup->training ? 5 * cols_of(layer) * sizeof(float) : 0;
     return 0;
 }
 
@@ -128,12 +144,21 @@ static void forward_last(struct layer *layer, const struct layer_call *call)
         call->backend->norm->forward_infer(
             rows, cols, (float)o->epsilon, call->x[0], data_of(layer, at.gamma),
             data_of(layer, at.beta), data_of(layer, at.mean), data_of(layer, at.variance), call->y);
+        if (has_relu(layer)) {
+            call->backend->act->forward(&layer->act, rows * cols, call->y, call->y);
+        }
         return;
     }
     float *mean = call->state;
-    call->backend->norm->forward_train(rows, cols, (float)o->epsilon, call->x[0],
-                                       data_of(layer, at.gamma), data_of(layer, at.beta), call->y,
-                                       mean, mean + cols, mean + 2 * cols);
+    if (has_relu(layer)) {
+        call->backend->norm_relu->forward(
+            rows, cols, (float)o->epsilon, call->x[0], data_of(layer, at.gamma),
+            data_of(layer, at.beta), call->y, mean, mean + cols, mean + 2 * cols, mean + 3 * cols);
+    } else {
+        call->backend->norm->forward_train(rows, cols, (float)o->epsilon, call->x[0],
+                                           data_of(layer, at.gamma), data_of(layer, at.beta),
+                                           call->y, mean, mean + cols, mean + 2 * cols);
+    }
     call->backend->vec->lerp(cols, (float)o->momentum, mean, data_of(layer, at.mean));
     call->backend->vec->lerp(cols, (float)o->momentum, mean + cols, data_of(layer, at.variance));
 }
@@ -144,6 +169,10 @@ static void backward_last(struct layer *layer, const struct layer_call *call)
     struct places at = places_of(layer);
     size_t rows = rows_of(layer, call->rows), cols = cols_of(layer);
     if (!uses_batch(layer, call)) {
+        if (has_relu(layer)) {
+            call->backend->act->backward(&layer->act, rows * cols, NULL, call->y, call->dy,
+                                         call->dy);
+        }
         call->backend->norm->backward_infer(rows, cols, (float)o->epsilon, call->x[0],
                                             data_of(layer, at.gamma), data_of(layer, at.mean),
                                             data_of(layer, at.variance), call->dy, call->dx[0],
@@ -151,9 +180,16 @@ static void backward_last(struct layer *layer, const struct layer_call *call)
         return;
     }
     const float *mean = call->state;
-    call->backend->norm->backward_train(
-        rows, cols, call->x[0], data_of(layer, at.gamma), mean, mean + 2 * cols, call->dy,
-        call->dx[0] ? call->dx[0] : call->dy, grad_of(layer, at.gamma), grad_of(layer, at.beta));
+    float *dx = call->dx[0] ? call->dx[0] : call->dy;
+    if (has_relu(layer)) {
+        call->backend->norm_relu->backward(rows, cols, call->x[0], data_of(layer, at.gamma), mean,
+                                           mean + 2 * cols, mean + 3 * cols, call->y, call->dy, dx,
+                                           grad_of(layer, at.gamma), grad_of(layer, at.beta));
+        return;
+    }
+    call->backend->norm->backward_train(rows, cols, call->x[0], data_of(layer, at.gamma), mean,
+                                        mean + 2 * cols, call->dy, dx, grad_of(layer, at.gamma),
+                                        grad_of(layer, at.beta));
 }
 
 static void forward(struct layer *layer, const struct layer_call *call)
@@ -202,6 +238,7 @@ const struct layer_desc layer_batch_normalization = {
     .size = sizeof(struct batch_normalization),
     .infer = infer,
     .prepare = prepare,
+    .takes = takes,
     .forward = forward,
     .backward = backward,
 };

@@ -120,12 +120,15 @@ struct layer_desc {
     bool is_ours; /* Keras has none such: trainer/keras/millrace_keras.py registers it there */
     int (*infer)(struct layer *layer, struct arena *arena, struct err *err);
     int (*prepare)(struct layer *layer, const struct layer_setup *setup,
-                   struct err *err);                                     /* or NULL */
+                   struct err *err); /* or NULL */
     /* Of values that the layer cannot take: before forward; or NULL. ERR_RANGE, no path. */
     int (*check)(const struct layer *layer, const struct layer_call *call, struct err *err);
     void (*forward)(struct layer *layer, const struct layer_call *call); /* NULL: a view */
     void (*backward)(struct layer *layer, const struct layer_call *call);
     void (*destroy)(struct layer *layer); /* or NULL */
+    /* Computes an activation that stands behind it from now on too (layer->act), with the numbers
+     * of the two apart; false: not this one. Between infer and prepare; or NULL. */
+    bool (*takes)(struct layer *layer, const struct kernel_act *act);
     /* Rows that class_name_write cannot write for Keras, put over what it wrote; or NULL. */
     void (*config)(const struct layer *layer, struct doc *config, struct arena *arena);
 };
@@ -139,6 +142,8 @@ int layer_read(const struct layer_desc *desc, const struct doc *options, const c
                struct arena *arena, struct layer **ret, struct err *err);
 /* A layer of our own making: the activation that another one does not fuse. */
 struct layer *layer_make_tail(const struct layer *of, struct arena *arena);
+/* The activation of such a one, if it is elementwise; else NULL. */
+const struct kernel_act *layer_tail_act(const struct layer *layer);
 int layer_infer(struct layer *layer, const struct shape *inputs, int n_inputs, struct arena *arena,
                 struct err *err);
 int layer_prepare(struct layer *layer, const struct layer_setup *setup, struct err *err);

@@ -84,6 +84,23 @@ int layer_merge_infer(struct layer *layer, struct arena *arena, struct err *err)
     return 0;
 }
 
+static bool is_pair(const struct layer *layer)
+{
+    const struct stretch *stretch = layer->kernel;
+    return layer->n_inputs == 2 && !stretch->index[0] && !stretch->index[1];
+}
+
+/* A sum of two of one shape, with a relu behind. */
+bool layer_merge_takes(struct layer *layer, const struct kernel_act *act)
+{
+    if (act->kind != KERNEL_ACT_RELU || !is_pair(layer)) {
+        return false;
+    }
+    layer->act = *act;
+    layer->needs_y = true;
+    return true;
+}
+
 static size_t place(const struct stretch *stretch, int k, size_t row, size_t i)
 {
     return row * stretch->counts[k] + (stretch->index[k] ? stretch->index[k][i] : i);
@@ -116,9 +133,10 @@ static float merge_at(enum layer_merge_op op, const struct layer *layer,
 void layer_merge_forward(enum layer_merge_op op, struct layer *layer, const struct layer_call *call)
 {
     const struct stretch *stretch = layer->kernel;
-    if (op == LAYER_MERGE_ADD && layer->n_inputs == 2 && !stretch->index[0] && !stretch->index[1]) {
-        call->backend->vec->add((size_t)call->rows * stretch->count, call->x[0], call->x[1],
-                                call->y);
+    if (op == LAYER_MERGE_ADD && is_pair(layer)) {
+        (layer->act.kind == KERNEL_ACT_RELU ? call->backend->vec->add_relu
+                                            : call->backend->vec->add)(
+            (size_t)call->rows * stretch->count, call->x[0], call->x[1], call->y);
         return;
     }
     for (size_t row = 0; row < (size_t)call->rows; row++) {
@@ -173,6 +191,12 @@ void layer_merge_backward(enum layer_merge_op op, struct layer *layer,
 {
     const struct stretch *stretch = layer->kernel;
     size_t rows = (size_t)call->rows, count = stretch->count;
+    if (layer->act.kind == KERNEL_ACT_RELU) {
+        float *a = call->dx[0] ? call->dx[0] : call->dx[1];
+        call->backend->vec->relu_split(rows * count, call->y, call->dy, a,
+                                       a != call->dx[1] ? call->dx[1] : NULL);
+        return;
+    }
     for (int k = 0; k < layer->n_inputs; k++) {
         float *dx = call->dx[k];
         if (dx && op == LAYER_MERGE_ADD && !stretch->index[k]) {

@@ -24,6 +24,7 @@ struct layer_merge {
 };
 extern const struct opt layer_merge_options[];
 
+bool layer_merge_takes(struct layer *layer, const struct kernel_act *act);
 int layer_merge_infer(struct layer *layer, struct arena *arena, struct err *err);
 void layer_merge_forward(enum layer_merge_op op, struct layer *layer,
                          const struct layer_call *call);

@@ -56,3 +56,8 @@ struct layer *layer_make_tail(const struct layer *of, struct arena *arena)
     layer->tail = of->tail;
     return layer;
 }
+
+const struct kernel_act *layer_tail_act(const struct layer *layer)
+{
+    return layer->desc == &desc && !layer->tail.over_rows ? &layer->tail.act : NULL;
+}

@@ -20,6 +20,7 @@ struct blas_isa {
     const struct kernel_act_ops *act;
     const struct kernel_vec_ops *vec;
     const struct kernel_norm_ops *norm;
+    const struct kernel_norm_relu_ops *norm_relu;
     const struct kernel_optim_ops *optim;
 };
 
@@ -31,11 +32,12 @@ extern const struct kernel_conv_ops blas_direct; /* one group, no dilation */
 extern const struct kernel_conv_ops blas_im2col;
 extern const struct kernel_dense_ops blas_dense;
 
-#define BLAS_ISA_TABLES(isa)                             \
-    extern const struct kernel_pool_ops fast_pool_##isa; \
-    extern const struct kernel_act_ops fast_act_##isa;   \
-    extern const struct kernel_vec_ops fast_vec_##isa;   \
-    extern const struct kernel_norm_ops fast_norm_##isa; \
+#define BLAS_ISA_TABLES(isa)                                       \
+    extern const struct kernel_pool_ops fast_pool_##isa;           \
+    extern const struct kernel_act_ops fast_act_##isa;             \
+    extern const struct kernel_vec_ops fast_vec_##isa;             \
+    extern const struct kernel_norm_ops fast_norm_##isa;           \
+    extern const struct kernel_norm_relu_ops fast_norm_relu_##isa; \
     extern const struct kernel_optim_ops fast_optim_##isa;
 BLAS_ISA_TABLES(base)
 BLAS_ISA_TABLES(avx2)
@@ -63,6 +65,6 @@ static inline int blas_part(int n, int p, int parts)
 /* What the tables of backends take from an instruction set's kernels. */
 #define BLAS_VECTOR_ROWS(isa)                                                 \
     .pool = &fast_pool_##isa, .act = &fast_act_##isa, .vec = &fast_vec_##isa, \
-    .norm = &fast_norm_##isa, .optim = &fast_optim_##isa
+    .norm = &fast_norm_##isa, .norm_relu = &fast_norm_relu_##isa, .optim = &fast_optim_##isa
 
 #endif

@@ -30,6 +30,17 @@
     /* of dy * (x - mean) */                                                              \
     void fast_cols_dot_##isa(size_t rows, size_t stride, size_t cols, const float *x,     \
                              const float *mean, const float *dy, double *total);
+
+/* Both sums of batch normalization's gradient, in one pass: of dy, and of dy * (x - mean). With a
+ * map v = (x - mean) * a + b dy counts where v > 0 alone. */
+struct fast_cols_gradient {
+    const float *x, *mean, *dy;
+    const float *a, *b; /* both NULL: no map */
+};
+void fast_cols_gradient_base(size_t rows, size_t stride, size_t cols,
+                             const struct fast_cols_gradient *of, double *sum, double *dot);
+void fast_cols_gradient_avx2(size_t rows, size_t stride, size_t cols,
+                             const struct fast_cols_gradient *of, double *sum, double *dot);
 FAST_COLS_FUNCTIONS(base)
 FAST_COLS_FUNCTIONS(avx2)
 

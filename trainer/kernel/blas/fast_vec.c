@@ -6,10 +6,10 @@
 
 #include <math.h>
 
-#define EACH(statement)                                     \
+#define EACH(statement)                                    \
     _Pragma("omp simd") for (size_t i = 0; i < count; i++) \
-    {                                                       \
-        statement;                                          \
+    {                                                      \
+        statement;                                         \
     }
 
 static void fill(size_t count, float value, float *y)
@@ -30,6 +30,42 @@ static void add(size_t count, const float *x, const float *y, float *z)
     for (int p = 0; p < parts; p++) {
         size_t first = fast_parts_at(count, p, parts, 16);
         add_part(fast_parts_at(count, p + 1, parts, 16) - first, x + first, y + first, z + first);
+    }
+}
+
+static void add_relu_part(size_t count, const float *x, const float *y, float *z)
+{
+    EACH(float sum = x[i] + y[i]; z[i] = sum < 0.0F ? 0.0F : sum)
+}
+
+static void add_relu(size_t count, const float *x, const float *y, float *z)
+{
+    int parts = fast_parts(count);
+#pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
+    for (int p = 0; p < parts; p++) {
+        size_t first = fast_parts_at(count, p, parts, 16);
+        add_relu_part(fast_parts_at(count, p + 1, parts, 16) - first, x + first, y + first,
+                      z + first);
+    }
+}
+
+static void relu_split_part(size_t count, const float *y, const float *dy, float *a, float *b)
+{
+    if (b) {
+        EACH(float g = dy[i] * (y[i] > 0.0F ? 1.0F : 0.0F); a[i] = g; b[i] = g)
+    } else {
+        EACH(a[i] = dy[i] * (y[i] > 0.0F ? 1.0F : 0.0F))
+    }
+}
+
+static void relu_split(size_t count, const float *y, const float *dy, float *a, float *b)
+{
+    int parts = fast_parts(count);
+#pragma omp parallel for schedule(static, 1) num_threads(parts) if (parts > 1)
+    for (int p = 0; p < parts; p++) {
+        size_t first = fast_parts_at(count, p, parts, 16);
+        relu_split_part(fast_parts_at(count, p + 1, parts, 16) - first, y + first, dy + first,
+                        a + first, b ? b + first : NULL);
     }
 }
 
@@ -199,6 +235,8 @@ static void col_sum(size_t rows, size_t cols, const float *x, float *y)
 const struct kernel_vec_ops VEC8_NAME(fast_vec) = {
     .fill = fill,
     .add = add,
+    .add_relu = add_relu,
+    .relu_split = relu_split,
     .sub = sub,
     .mul = mul,
     .scale = scale,

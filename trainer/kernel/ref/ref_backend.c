@@ -9,5 +9,6 @@ const struct kernel_backend kernel_backend_ref = {
     .act = &ref_act,
     .vec = &ref_vec,
     .norm = &ref_norm,
+    .norm_relu = &ref_norm_relu,
     .optim = &ref_optim,
 };

@@ -114,3 +114,48 @@ const struct kernel_norm_ops ref_norm = {
     .backward_train = backward_train,
     .backward_infer = backward_infer,
 };
+
+/* map is not used: y says where the relu was open. */
+static void forward_relu(size_t rows, size_t cols, float epsilon, const float *x,
+                         const float *gamma, const float *beta, float *y, float *mean,
+                         float *variance, float *rstd, float *map)
+{
+    (void)map;
+    forward_train(rows, cols, epsilon, x, gamma, beta, y, mean, variance, rstd);
+    for (size_t i = 0; i < rows * cols; i++) {
+        y[i] = y[i] < 0.0F ? 0.0F : y[i];
+    }
+}
+
+static float open_dy(const float *y, const float *dy, size_t i)
+{
+    return dy[i] * (y[i] > 0.0F ? 1.0F : 0.0F);
+}
+
+static void backward_relu(size_t rows, size_t cols, const float *x, const float *gamma,
+                          const float *mean, const float *rstd, const float *map, const float *y,
+                          const float *dy, float *dx, float *dgamma, float *dbeta)
+{
+    (void)map;
+    for (size_t c = 0; c < cols; c++) {
+        double mu = (double)mean[c], inv = (double)rstd[c], sum = 0.0, sum_xhat = 0.0;
+        double n = (double)rows;
+        for (size_t i = c; i < rows * cols; i += cols) {
+            double g = (double)open_dy(y, dy, i);
+            sum += g;
+            sum_xhat += g * ((double)x[i] - mu) * inv;
+        }
+        set(dbeta, c, sum);
+        set(dgamma, c, sum_xhat);
+        for (size_t i = c; i < rows * cols && dx; i += cols) {
+            double xhat = ((double)x[i] - mu) * inv;
+            double g = (double)open_dy(y, dy, i) - sum / n - xhat * sum_xhat / n;
+            dx[i] = (float)(g * inv * (double)at(gamma, c, 1.0F));
+        }
+    }
+}
+
+const struct kernel_norm_relu_ops ref_norm_relu = {
+    .forward = forward_relu,
+    .backward = backward_relu,
+};

@@ -18,6 +18,28 @@ static void add(size_t count, const float *x, const float *y, float *z)
     }
 }
 
+static float relu(float x)
+{
+    return x < 0.0F ? 0.0F : x;
+}
+
+static void add_relu(size_t count, const float *x, const float *y, float *z)
+{
+    for (size_t i = 0; i < count; i++) {
+        z[i] = relu(x[i] + y[i]);
+    }
+}
+
+static void relu_split(size_t count, const float *y, const float *dy, float *a, float *b)
+{
+    for (size_t i = 0; i < count; i++) {
+        a[i] = dy[i] * (y[i] > 0.0F ? 1.0F : 0.0F);
+        if (b) {
+            b[i] = a[i];
+        }
+    }
+}
+
 static void sub(size_t count, const float *x, const float *y, float *z)
 {
     for (size_t i = 0; i < count; i++) {
@@ -131,6 +153,8 @@ static void col_sum(size_t rows, size_t cols, const float *x, float *y)
 const struct kernel_vec_ops ref_vec = {
     .fill = fill,
     .add = add,
+    .add_relu = add_relu,
+    .relu_split = relu_split,
     .sub = sub,
     .mul = mul,
     .scale = scale,
