@@ -1,5 +1,8 @@
 #include "pipeline/adapt.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "pipeline/op.h"
 
 static int keep(const struct doc *axis, const struct shape *sample, bool *kept, struct err *err)
@@ -63,24 +66,36 @@ int adapt_init(struct adapt *adapt, const struct doc *axis, const struct shape *
     }
     adapt->index = arena_array(arena, adapt->count, sizeof *adapt->index);
     adapt->values = arena_array(arena, adapt->count, sizeof *adapt->values);
-    adapt->mean = arena_array(arena, adapt->n, sizeof *adapt->mean);
+    adapt->sums = arena_array(arena, adapt->n, sizeof *adapt->sums);
     adapt->squares = arena_array(arena, adapt->n, sizeof *adapt->squares);
-    adapt->seen = arena_array(arena, adapt->n, sizeof *adapt->seen);
     for (size_t i = 0; i < adapt->count; i++) {
         adapt->index[i] = index_of(sample, kept, i);
     }
     return 0;
 }
 
-/* Welford's update: the mean moves by what is new, squares of distances from it add up. */
-static void add_sample(struct adapt *adapt)
+int adapt_add_sample(struct adapt *adapt, const struct tensor *sample, struct err *err)
 {
-    for (size_t i = 0; i < adapt->count; i++) {
-        const uint32_t k = adapt->index[i];
-        const double value = (double)adapt->values[i], distance = value - adapt->mean[k];
-        adapt->mean[k] += distance / (double)++adapt->seen[k];
-        adapt->squares[k] += distance * (value - adapt->mean[k]);
+    if (!shape_equal(&sample->shape, &adapt->sample) || sample->dtype == DTYPE_STR) {
+        char have[96], want[96];
+        shape_format(&sample->shape, have, sizeof have);
+        shape_format(&adapt->sample, want, sizeof want);
+        return err_set(err, ERR_SHAPE, "a sample of %s %s beside those of %s", dtype_name(sample->dtype), have, want);
     }
+    op_to_floats(sample, (int64_t)adapt->count, adapt->values);
+    for (size_t i = 0; i < adapt->count; i++) {
+        if (!isfinite(adapt->values[i])) {
+            return err_set(err, ERR_NOT_FINITE, "value %zu is %g; leave such samples out before (filter)", i,
+                           (double)adapt->values[i]);
+        }
+    }
+    for (size_t i = 0; i < adapt->count; i++) {
+        const double value = (double)adapt->values[i];
+        sum_add(&adapt->sums[adapt->index[i]], value);
+        sum_add(&adapt->squares[adapt->index[i]], value * value);
+    }
+    adapt->samples++;
+    return 0;
 }
 
 int adapt_add(struct adapt *adapt, const struct tensor *batch, struct err *err)
@@ -94,18 +109,75 @@ int adapt_add(struct adapt *adapt, const struct tensor *batch, struct err *err)
         shape_format(&adapt->sample, want, sizeof want);
         return err_set(err, ERR_SHAPE, "a batch of the shape %s does not hold samples of %s", have, want);
     }
-    for (int64_t row = 0; row < batch->shape.d[0]; row++) {
+    int r = 0;
+    for (int64_t row = 0; row < batch->shape.d[0] && r == 0; row++) {
         const struct tensor one = {batch->dtype, sample, (unsigned char *)batch->data + (size_t)row * bytes};
-        op_to_floats(&one, (int64_t)adapt->count, adapt->values);
-        add_sample(adapt);
+        r = adapt_add_sample(adapt, &one, err);
     }
+    return r;
+}
+
+int adapt_merge(struct adapt *adapt, struct adapt *other, struct err *err)
+{
+    if (!shape_equal(&adapt->sample, &other->sample) || adapt->n != other->n) {
+        return err_set(err, ERR_SHAPE, "sums of samples of another shape");
+    }
+    for (size_t k = 0; k < adapt->n; k++) {
+        sum_merge(&adapt->sums[k], &other->sums[k]);
+        sum_merge(&adapt->squares[k], &other->squares[k]);
+    }
+    adapt->samples += other->samples;
+    return 0;
+}
+
+void adapt_save(struct adapt *adapt, struct buf *out)
+{
+    const uint64_t n = adapt->n;
+    buf_put(out, &n, sizeof n);
+    buf_put(out, &adapt->samples, sizeof adapt->samples);
+    for (size_t k = 0; k < adapt->n; k++) {
+        sum_settle(&adapt->sums[k]);
+        sum_settle(&adapt->squares[k]);
+        buf_put(out, adapt->sums[k].limb, sizeof adapt->sums[k].limb);
+        buf_put(out, adapt->squares[k].limb, sizeof adapt->squares[k].limb);
+    }
+}
+
+int adapt_load(struct adapt *adapt, const void *data, size_t size, struct err *err)
+{
+    const unsigned char *p = data;
+    struct sum sum = {{0}, 0};
+    uint64_t n, samples;
+    const size_t each = sizeof sum.limb;
+    if (size < sizeof n + sizeof samples) {
+        return err_set(err, ERR_CORRUPT, "sums that are cut short");
+    }
+    memcpy(&n, p, sizeof n);
+    memcpy(&samples, p + sizeof n, sizeof samples);
+    if (n != adapt->n || size != sizeof n + sizeof samples + n * 2 * each) {
+        return err_set(err, n != adapt->n ? ERR_SHAPE : ERR_CORRUPT, "%llu sums, here are %zu", (unsigned long long)n, adapt->n);
+    }
+    p += sizeof n + sizeof samples;
+    for (size_t k = 0; k < adapt->n; k++, p += 2 * each) {
+        memcpy(sum.limb, p, each);
+        sum_merge(&adapt->sums[k], &sum);
+        memcpy(sum.limb, p + each, each);
+        sum_merge(&adapt->squares[k], &sum);
+    }
+    adapt->samples += samples;
     return 0;
 }
 
 void adapt_result(const struct adapt *adapt, float *mean, float *variance)
 {
+    const uint64_t each = adapt->samples * (uint64_t)(adapt->count / adapt->n);
     for (size_t k = 0; k < adapt->n; k++) {
-        mean[k] = (float)adapt->mean[k];
-        variance[k] = adapt->seen[k] > 0 ? (float)(adapt->squares[k] / (double)adapt->seen[k]) : 1.0f;
+        double m = 0, v = 1;
+        struct sum sums = adapt->sums[k], squares = adapt->squares[k];
+        if (each > 0) {
+            sum_moments(&sums, &squares, each, &m, &v);
+        }
+        mean[k] = (float)m;
+        variance[k] = (float)v;
     }
 }

@@ -201,6 +201,9 @@ static int planes_out(const struct op *op, const struct op_spec *in, struct op_s
 static int spec_out(const struct op *op, const struct op_spec *in, struct op_spec *out,
                     struct err *err)
 {
+    if (in->dtype == DTYPE_STR && (op->flags & OP_TEXTS) == 0) {
+        return err_set(err, ERR_SHAPE, "takes numbers, not texts");
+    }
     if (op->is_channels_first) {
         return planes_out(op, in, out, err);
     }

@@ -32,11 +32,12 @@ enum op_flag {
                                  channels_first too */
     OP_TEST = 1 << 6,         /* in builds with tests alone, and not in the reference */
     OP_JOIN = 1 << 7,         /* takes several fields and makes one */
+    OP_TEXTS = 1 << 8,        /* may take texts; no other op is given any */
 };
-/* The sum of eight powers of two is this only if no two are the same. */
+/* The sum of nine powers of two is this only if no two are the same. */
 _Static_assert(OP_RANDOM + OP_BATCH + OP_CHANNELS + OP_GEOMETRIC + OP_EXACT_PLACES + OP_PLANES +
-                       OP_TEST + OP_JOIN ==
-                   (1 << 8) - 1,
+                       OP_TEST + OP_JOIN + OP_TEXTS ==
+                   (1 << 9) - 1,
                "two flags of ops share a bit");
 
 /* Memory that grows to what was needed and stays. */

@@ -60,6 +60,16 @@ int op_encode_check(const struct op_encode *encode, const struct op_spec *in, st
         }                                                                      \
     } while (0)
 
+/* Counts times weights, a product each as in Keras. */
+static void weigh(const struct op_encode *encode, int64_t rows, float *to)
+{
+    for (int64_t row = 0; row < rows; row++, to += encode->depth) {
+        for (int64_t i = 0; i < encode->depth; i++) {
+            to[i] *= encode->weights[i];
+        }
+    }
+}
+
 void op_encode_run(const struct op_encode *encode, const int64_t *indices,
                    const struct shape *shape, struct tensor *out)
 {
@@ -80,7 +90,8 @@ void op_encode_run(const struct op_encode *encode, const int64_t *indices,
         rows *= out->shape.d[i];
     }
     if (encode->mode == OP_ENCODE_TF_IDF) {
-        ENCODE(float, encode->weights[at], true);
+        ENCODE(float, 1, true);
+        weigh(encode, rows, out->data);
     } else if (encode->dtype == DTYPE_I64) {
         ENCODE(int64_t, 1, is_sum);
     } else {

@@ -127,7 +127,7 @@ static int read_weights(struct op_lookup *k, bool is_special, struct arena *aren
     float *weights = arena_array(arena, (size_t)k->encode.depth + 1, sizeof *weights);
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
-        sum += (double)(float)k->idf_weights.v[i];
+        sum += k->idf_weights.v[i];
     }
     for (int64_t i = 0; i < k->start && !is_special; i++) {
         weights[i] = (float)(sum / (double)n);
@@ -406,11 +406,10 @@ static bool is_special(const struct op_lookup *k, const struct tally_term *term)
     return is_text(&term->text, &k->oov) || (k->has_mask && is_text(&term->text, &k->mask));
 }
 
-/* ln(1 + documents / (1 + documents with the term)), in float32 as Keras computes it. */
-static float idf_of(const struct tally *tally, const struct tally_term *term)
+/* ln(1 + documents / (1 + documents with the term)), rounded to float32 when it is used. */
+static double idf_of(const struct tally *tally, const struct tally_term *term)
 {
-    const float share = (float)tally->documents / (1.0f + (float)term->documents);
-    return (float)math_log((double)(1.0f + share));
+    return math_log(1 + (double)tally->documents / (1 + (double)term->documents));
 }
 
 int op_lookup_learn_finish(void *state, struct doc *options, struct arena *arena, struct err *err)
@@ -436,7 +435,7 @@ int op_lookup_learn_finish(void *state, struct doc *options, struct arena *arena
             doc_set_strn(doc_push(terms, arena), arena, term->text.text, term->text.n);
         }
         if (is_weighted) {
-            doc_set_float(doc_push(weights, arena), (double)idf_of(&k->tally, term));
+            doc_set_float(doc_push(weights, arena), idf_of(&k->tally, term));
         }
     }
     free(places);

@@ -132,6 +132,7 @@ const struct op_desc op_category_encoding = {
     .summary = "Turns numbers of categories into columns.",
     .options = options,
     .ctx_size = sizeof(struct category_encoding),
+    .flags = OP_TEXTS,
     .init = init,
     .check = check,
     .run = run,

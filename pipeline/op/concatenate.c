@@ -109,7 +109,7 @@ const struct op_desc op_concatenate = {
     .summary = "Joins fields along an axis; a single number is a row of one.",
     .options = options,
     .ctx_size = sizeof(struct concatenate),
-    .flags = OP_JOIN,
+    .flags = OP_JOIN | OP_TEXTS,
     .check_all = check_all,
     .run_all = run_all,
 };

@@ -227,6 +227,7 @@ const struct op_desc op_discretization = {
     .summary = "Puts numbers into bins between boundaries.",
     .options = options,
     .ctx_size = sizeof(struct discretization),
+    .flags = OP_TEXTS,
     .init = init,
     .check = check,
     .run = run,

@@ -122,6 +122,7 @@ const struct op_desc op_hashing = {
     .summary = "Puts texts or numbers into bins by a hash: a vocabulary that needs no learning.",
     .options = options,
     .ctx_size = sizeof(struct hashing),
+    .flags = OP_TEXTS,
     .init = init,
     .check = check,
     .run = run,

@@ -74,6 +74,7 @@ const struct op_desc op_integer_lookup = {
     .summary = "Turns whole numbers into their places in a vocabulary, or into columns of it.",
     .options = options,
     .ctx_size = sizeof(struct op_lookup),
+    .flags = OP_TEXTS,
     .init = init,
     .check = check,
     .run = run,

@@ -246,6 +246,7 @@ const struct op_desc op_text_vectorization = {
                "columns of it.",
     .options = options,
     .ctx_size = sizeof(struct text_vectorization),
+    .flags = OP_TEXTS,
     .init = init,
     .check = check,
     .run = run,
