@@ -45,6 +45,7 @@ enum opt_flag {
     OPT_SECRET = 1 << 4,     /* never printed */
     OPT_DEPRECATED = 1 << 5,
     OPT_IGNORED = 1 << 6,    /* accepted for compatibility with Keras, without effect */
+    OPT_REST = 1 << 7,       /* stands for all options of a command line that have no row */
 };
 
 struct opt_ints {

@@ -42,7 +42,8 @@ static int no_second(const char *group, struct err *err)
         if (space != NULL && starts_command(cli_table[i].name, group)) {
             const size_t used = strlen(text);
             if (last != NULL) {
-                (void)snprintf(text + used, sizeof(text) - used, "%s%s", used > 0 ? ", " : "", last);
+                (void)snprintf(text + used, sizeof(text) - used, "%s%s", used > 0 ? ", " : "",
+                               last);
             }
             last = space + 1;
         }
@@ -127,7 +128,8 @@ static int set_value(struct cli *cli, const struct opt *table, const struct opt 
 
 static const char *long_name(const char *word)
 {
-    static const char *const rows[][2] = {{"-h", "--help"}, {"-n", "--samples"}, {"-o", "--output"}};
+    static const char *const rows[][2] = {
+        {"-h", "--help"}, {"-n", "--samples"}, {"-o", "--output"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (strcmp(rows[i][0], word) == 0) {
             return rows[i][1];
@@ -137,6 +139,30 @@ static const char *long_name(const char *word)
 }
 
 /* One option at argv[i]; *ret_used of argv are taken. */
+static bool takes_rest(const struct cli *cli)
+{
+    const struct opt *row = cli->command != NULL ? cli->command->options : NULL;
+    while (row != NULL && row->type != OPT_END && (row->flags & OPT_REST) == 0) {
+        row++;
+    }
+    return row != NULL && row->type != OPT_END;
+}
+
+/* For a command whose options are another program's to judge. */
+static int take_rest(struct cli *cli, char *name, const char *value)
+{
+    for (char *c = name; *c != '\0'; c++) {
+        *c = *c == '-' ? '_' : *c;
+    }
+    if (cli->rest == NULL) {
+        cli->rest = doc_new(&cli->arena);
+        doc_set_map(cli->rest);
+    }
+    doc_put_str(cli->rest, &cli->arena, arena_strdup(&cli->arena, name),
+                value != NULL ? value : "true");
+    return 0;
+}
+
 static int read_option(struct cli *cli, char **argv, int i, int argc, int *ret_used,
                        struct err *err)
 {
@@ -150,6 +176,9 @@ static int read_option(struct cli *cli, char **argv, int i, int argc, int *ret_u
     const struct opt *row = find_option(cli, negated ? name + 3 : name, &table);
     const char *value = text[2 + n] == '=' ? text + 3 + n : NULL;
     *ret_used = 1;
+    if (row == NULL && text[1] == '-' && takes_rest(cli)) {
+        return take_rest(cli, name, value);
+    }
     if (row == NULL || text[1] != '-' || (negated && row->type != OPT_BOOL)) {
         return unknown_option(cli, text[1] == '-' ? name : text + 1, err);
     }

@@ -33,7 +33,8 @@ struct cli_options {
     int64_t n, days;
     const char *output, *into;
     int64_t shard_bytes;
-    const char *trainer;
+    const char *trainer, *worker, *adapt;
+    const struct doc *option;
     struct opt_strs set;
     const char *shell;
     const char *exec;
@@ -45,6 +46,7 @@ struct cli {
     const struct cli_command *command;
     const char *words[CLI_WORDS_MAX]; /* arguments that are no options */
     int n_words;
+    struct doc *rest; /* options taken for a row of OPT_REST: texts by name */
     const char *program_path; /* argv[0]'s file */
     struct arena arena;
     struct term term;

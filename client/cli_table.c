@@ -133,6 +133,18 @@ static const struct opt summary_options[] = {
     OPT_END_ROW,
 };
 
+static const struct opt apply_options[] = {
+    OPT_STR_ROW(cli_options, adapt, NULL,
+                "A file of samples from which the layer learns first: a vocabulary, boundaries, "
+                "mean and variance.",
+                .flags = OPT_NULLABLE),
+    OPT_STR_ROW(cli_options, worker, NULL,
+                "The program millrace-worker; without it: beside millrace.", .flags = OPT_NULLABLE),
+    OPT_DOC_ROW(cli_options, option, "Each option of the layer, under its own name.",
+                .flags = OPT_NULLABLE | OPT_REST),
+    OPT_END_ROW,
+};
+
 const struct cli_command cli_table[] = {
     {"run", "FILE", 1, 1, run_options, "Submits a job and watches it to its end.",
      "Ctrl-C leaves the job running and says how to come back to it. The exit status is that of "
@@ -149,6 +161,14 @@ const struct cli_command cli_table[] = {
      "alone is compiled here, which "
      "needs an Input layer or an input_shape.",
      summary_command},
+    {"apply", "LAYER [FILE]", 1, 2, apply_options,
+     "Prints what a preprocessing layer makes of samples, a line each.",
+     "LAYER is a name, with options as --num-bins=64 (of layers: docs/reference/ops.md; "
+     "--vocabulary=@FILE takes the\nlines of a file), a list such as '[{Hashing: {num_bins: 64}}, "
+     "{CategoryEncoding: {num_tokens: 64}}]', or a YAML\nfile with layers, data and adapt (see "
+     "examples/slides). FILE, or standard input, is samples: one JSON list or a\nline of JSON "
+     "each, .csv, .npy, or .txt by lines. They are read in a sandbox; no daemon is asked.",
+     apply_command},
     {"watch", "JOB", 1, 1, watch_options, "Shows a job as it runs, to its end.",
      "JOB is an id or a name; a name means its newest job.", run_watch},
     {"list", "", 0, 0, no_options, "Lists the jobs, newest first.", NULL, job_list},

@@ -18,6 +18,7 @@ cli_fn predict_command;
 cli_fn pipeline_explain_command, pipeline_run_command, pipeline_save_command;
 cli_fn preview_command;
 cli_fn summary_command;
+cli_fn apply_command;
 cli_fn daemon_status, daemon_workers, daemon_shutdown, daemon_version, daemon_completion;
 cli_fn daemon_help;
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "client/commands.h"
+#include "client/program.h"
 #include "client/show.h"
-#include "client/trainer.h"
 
 /* "(None, 48, 48, 8)" */
 static const char *shape_text(const struct doc *shape, struct arena *arena)
@@ -110,6 +110,27 @@ static int ask_daemon(struct cli *cli, const struct doc **ret, struct err *err)
     return *ret != NULL ? 0 : err_set(err, ERR_SYNTAX, "the daemon's plan has no model");
 }
 
+/* Without a daemon. */
+static int ask_program(struct cli *cli, const struct doc **ret, struct err *err)
+{
+    const struct program trainer = {.name = "millrace-trainer",
+                                    .folder = "trainer",
+                                    .option = "trainer",
+                                    .argument = "--summary",
+                                    .path = cli->options.trainer};
+    struct buf job = {0}, answer = {0};
+    struct doc *doc = NULL;
+    doc_write_json(cli->job_file.doc, 0, &job);
+    int rc = program_ask(&trainer, cli->program_path, &job, &answer, err);
+    rc = rc < 0 ? rc
+                : doc_read_json(answer.data != NULL ? answer.data : "", answer.size,
+                                &doc_limits_default, &cli->arena, &doc, err);
+    *ret = doc;
+    buf_fini(&job);
+    buf_fini(&answer);
+    return rc;
+}
+
 int summary_command(struct cli *cli, struct err *err)
 {
     const struct doc *model = NULL;
@@ -119,9 +140,7 @@ int summary_command(struct cli *cli, struct err *err)
     }
     bool reachable = doc_find(cli->job_file.doc, "data.train") != NULL &&
                      cli->options.trainer == NULL && cli_connect(cli, NULL) >= 0;
-    rc = reachable ? ask_daemon(cli, &model, err)
-                   : trainer_summary(cli->options.trainer, cli->program_path, cli->job_file.doc,
-                                     &cli->arena, &model, err);
+    rc = reachable ? ask_daemon(cli, &model, err) : ask_program(cli, &model, err);
     if (rc < 0) {
         return rc;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "workers/apply.h"
 #include "workers/checker.h"
 #include "workers/explain.h"
 #include "workers/loop.h"
@@ -16,12 +17,15 @@
 struct arguments {
     bool help;
     bool version;
+    bool apply;
     const char *reference;
 };
 
 static const struct opt argument_options[] = {
     OPT_BOOL_ROW(arguments, help, 0, "Prints this text."),
     OPT_BOOL_ROW(arguments, version, 0, "Prints the version."),
+    OPT_BOOL_ROW(arguments, apply, 0,
+                 "Applies layers to samples, both from standard input (`millrace apply`)."),
     OPT_STR_ROW(arguments, reference, NULL,
                 "Prints a page of docs/reference: a name, 'list', or all of them."),
     OPT_END_ROW,
@@ -133,7 +137,9 @@ int main(int argc, char **argv)
         rc = read_argument(&arguments, argv[i], &arena, &err);
     }
     if (rc == 0) {
-        rc = argc > 1 ? print(&arguments, &err) : child(&arena, &err);
+        rc = arguments.apply ? apply_answer(&arena, &err)
+             : argc > 1      ? print(&arguments, &err)
+                             : child(&arena, &err);
     }
     if (rc < 0) { /* the daemon knows how the trainer ended, and says so if it was no job's end */
         log_err(&log, rc == ERR_GONE ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "worker ends", &err);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pipeline/apply.h"
 #include "pipeline/explain.h"
 #include "pipeline/op.h"
 #include "pipeline/pipeline.h"
@@ -196,4 +197,43 @@ void source_reference(struct buf *out)
 void stage_reference(struct buf *out)
 {
     (void)out;
+}
+
+int apply_compile(const struct doc *layers, const struct doc *options, struct arena *arena,
+                  struct apply *ret, struct err *err)
+{
+    (void)layers, (void)options, (void)arena, (void)ret;
+    return err_set(err, ERR_UNSUPPORTED, "a fake pipeline has no layers");
+}
+
+bool apply_is_split(const struct apply *apply)
+{
+    (void)apply;
+    return false;
+}
+
+int apply_read(const void *data, size_t size, const char *name, bool is_split, struct arena *arena,
+               struct apply_rows *ret, struct err *err)
+{
+    (void)data, (void)size, (void)name, (void)is_split, (void)arena, (void)ret;
+    return err_set(err, ERR_UNSUPPORTED, "a fake pipeline reads no samples");
+}
+
+int apply_learn(struct apply *apply, const struct apply_rows *rows, struct arena *arena,
+                struct err *err)
+{
+    (void)apply, (void)rows, (void)arena;
+    return err_set(err, ERR_UNSUPPORTED, "a fake pipeline learns nothing");
+}
+
+int apply_run(struct apply *apply, const struct apply_rows *rows, struct arena *arena,
+              struct apply_rows *ret, struct err *err)
+{
+    (void)apply, (void)rows, (void)arena, (void)ret;
+    return err_set(err, ERR_UNSUPPORTED, "a fake pipeline has no layers");
+}
+
+void apply_write(const struct tensor *sample, struct buf *out)
+{
+    (void)sample, (void)out;
 }

@@ -1,4 +1,4 @@
-#include "client/trainer.h"
+#include "client/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 
-enum { ANSWER_MAX = 64 << 20, PIECE = 65536, TIME_MS = 60000 };
+enum { ANSWER_MAX = 1 << 30, PIECE = 65536, TIME_MS = 60000 };
 
 struct child {
     pid_t pid;
@@ -23,16 +23,15 @@ struct child {
 
 /* Beside this program: installed, or in the build folder (build/client/millrace,
  * build/trainer/millrace-trainer). */
-static int find_program(const char *given, const char *beside, char path[PATH_MAX], struct err *err)
+static int find_program(const struct program *program, const char *beside, char path[PATH_MAX],
+                        struct err *err)
 {
-    static const char *const places[] = {"millrace-trainer", "../trainer/millrace-trainer",
-                                         "../libexec/millrace-trainer",
-                                         "../libexec/millrace/millrace-trainer"};
+    const char *const folders[] = {"", "../", "../libexec/", "../libexec/millrace/"};
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (given != NULL) {
-        (void)snprintf(path, PATH_MAX, "%s", given);
-        return access(path, X_OK) == 0 ? 0 : err_errno(err, errno, "run '%s'", given);
+    if (program->path != NULL) {
+        (void)snprintf(path, PATH_MAX, "%s", program->path);
+        return access(path, X_OK) == 0 ? 0 : err_errno(err, errno, "run '%s'", path);
     }
     if (n > 0) {
         self[n] = '\0';
@@ -43,30 +42,33 @@ static int find_program(const char *given, const char *beside, char path[PATH_MA
     if (slash != NULL) {
         *slash = '\0';
     }
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        int size = snprintf(path, PATH_MAX, "%s/%s", slash != NULL ? self : ".", places[i]);
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        const bool is_built = i == 1;
+        int size = snprintf(path, PATH_MAX, "%s/%s%s%s%s", slash != NULL ? self : ".", folders[i],
+                            is_built ? program->folder : "", is_built ? "/" : "", program->name);
         if (size > 0 && size < PATH_MAX && access(path, X_OK) == 0) {
             return 0;
         }
     }
-    return err_set(err, ERR_NOT_FOUND,
-                   "no daemon answers and millrace-trainer is not beside this program; say where "
-                   "with --trainer");
+    return err_set(err, ERR_NOT_FOUND, "%s is not beside this program; say where with --%s",
+                   program->name, program->option);
 }
 
-static void in_child(const char *path, const int in[2], const int out[2], const int error[2])
+static void in_child(const struct program *program, const char *path, const int in[2],
+                     const int out[2], const int error[2])
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (dup2(in[0], STDIN_FILENO) >= 0 && dup2(out[1], STDOUT_FILENO) >= 0 &&
         dup2(error[1], STDERR_FILENO) >= 0) {
-        execl(path, "millrace-trainer", "--summary", (char *)NULL);
+        execl(path, program->name, program->argument, (char *)NULL);
     }
     _exit(127);
 }
 
-static int start(struct child *child, const char *path, struct err *err)
+static int start(struct child *child, const struct program *program, const char *path,
+                 struct err *err)
 {
     int in[2] = {-1, -1};
     int out[2] = {-1, -1};
@@ -76,7 +78,7 @@ static int start(struct child *child, const char *path, struct err *err)
     }
     child->pid = fork();
     if (child->pid == 0) {
-        in_child(path, in, out, error);
+        in_child(program, path, in, out, error);
     }
     close(in[0]);
     close(out[1]);
@@ -110,7 +112,8 @@ static void feed(struct child *child, const struct buf *job, size_t *sent)
     }
 }
 
-static int talk(struct child *child, const struct buf *job, struct err *err)
+static int talk(struct child *child, const struct program *program, const struct buf *job,
+                struct err *err)
 {
     int64_t deadline_us = clock_us() + (int64_t)TIME_MS * 1000;
     size_t sent = 0;
@@ -122,7 +125,7 @@ static int talk(struct child *child, const struct buf *job, struct err *err)
         int64_t left_us = deadline_us - clock_us();
         if (left_us <= 0 || poll(items, 3, (int)(left_us / 1000 + 1)) == 0) {
             kill(child->pid, SIGKILL);
-            return err_set(err, ERR_TIMEOUT, "millrace-trainer did not answer in %d s",
+            return err_set(err, ERR_TIMEOUT, "%s did not answer in %d s", program->name,
                            TIME_MS / 1000);
         }
         if (items[2].revents != 0) {
@@ -139,16 +142,17 @@ static int talk(struct child *child, const struct buf *job, struct err *err)
 }
 
 /* "millrace-trainer: model[2].Dense: text": the path is what a person looks for. */
-static int refused(const struct child *child, int status, struct err *err)
+static int refused(const struct child *child, const struct program *program, int status,
+                   struct err *err)
 {
-    static const char name[] = "millrace-trainer: ";
-    char line[1000];
+    char line[1000], name[64];
+    const size_t n = (size_t)snprintf(name, sizeof name, "%s: ", program->name);
     (void)snprintf(line, sizeof(line), "%s",
                    child->complaint.data != NULL ? child->complaint.data : "");
     line[strcspn(line, "\n")] = '\0';
-    char *text = strncmp(line, name, sizeof(name) - 1) == 0 ? line + sizeof(name) - 1 : line;
+    char *text = strncmp(line, name, n) == 0 ? line + n : line;
     if (!WIFEXITED(status)) {
-        return err_set(err, ERR_INTERNAL, "millrace-trainer was killed by signal %d",
+        return err_set(err, ERR_INTERNAL, "%s was killed by signal %d", program->name,
                        WTERMSIG(status));
     }
     int code = WEXITSTATUS(status) == 2 ? ERR_INVALID : ERR_INTERNAL;
@@ -157,24 +161,22 @@ static int refused(const struct child *child, int status, struct err *err)
         *colon = '\0';
         return err_set_at(err, code, text, "%s", colon + 2);
     }
-    return err_set(err, code, "%s", text[0] != '\0' ? text : "millrace-trainer said nothing");
+    return text[0] != '\0' ? err_set(err, code, "%s", text)
+                           : err_set(err, code, "%s said nothing", program->name);
 }
 
-int trainer_summary(const char *program, const char *beside, const struct doc *job,
-                    struct arena *arena, const struct doc **ret, struct err *err)
+int program_ask(const struct program *program, const char *beside, const struct buf *text,
+                struct buf *ret, struct err *err)
 {
     char path[PATH_MAX];
     struct child child = {.in = -1, .out = -1, .error = -1};
-    struct buf text = {0};
-    struct doc *doc = NULL;
     int status = 0;
     int rc = find_program(program, beside, path, err);
-    rc = rc < 0 ? rc : start(&child, path, err);
+    rc = rc < 0 ? rc : start(&child, program, path, err);
     if (rc < 0) {
         return rc;
     }
-    doc_write_json(job, 0, &text);
-    rc = talk(&child, &text, err);
+    rc = talk(&child, program, text, err);
     int fds[] = {child.in, child.out, child.error};
     for (int i = 0; i < 3; i++) {
         if (fds[i] >= 0) {
@@ -183,15 +185,8 @@ int trainer_summary(const char *program, const char *beside, const struct doc *j
     }
     while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {
     }
-    if (rc >= 0 && status != 0) {
-        rc = refused(&child, status, err);
-    } else if (rc >= 0) {
-        rc = doc_read_json(child.text.data != NULL ? child.text.data : "", child.text.size,
-                           &doc_limits_default, arena, &doc, err);
-    }
-    *ret = doc;
-    buf_fini(&text);
-    buf_fini(&child.text);
+    rc = rc >= 0 && status != 0 ? refused(&child, program, status, err) : rc;
+    *ret = child.text;
     buf_fini(&child.complaint);
     return rc < 0 ? rc : 0;
 }
