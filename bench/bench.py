@@ -17,10 +17,13 @@ import threading
 import time
 
 import data
+import preprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = pathlib.Path(os.environ.get("MILLRACE_SHARED", ROOT.parent / "shared"))
 RUNS = 3
+# Rows that need no daemon.
+ALONE = data.BENCHES | preprocess.BENCHES
 # Peers that train LeNet on one thread: name, environment, script, mode.
 LENET_PEERS = (
     ("keras", "keras", "keras_train.py", "fit"),
@@ -360,14 +363,14 @@ def kernels(build):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=ROOT / "build-release")
-    parser.add_argument("name", nargs="?", choices=[*BENCHES, *data.BENCHES, "kernels"])
+    parser.add_argument("name", nargs="?", choices=[*BENCHES, *ALONE, "kernels"])
     arguments = parser.parse_args()
     if arguments.name in (None, "kernels"):
         kernels(arguments.build)
-    for name in data.BENCHES:
+    for name in ALONE:
         if arguments.name in (None, name):
-            data.BENCHES[name](arguments.build, row)
-    if arguments.name == "kernels" or arguments.name in data.BENCHES:
+            ALONE[name](arguments.build, row)
+    if arguments.name == "kernels" or arguments.name in ALONE:
         return
     daemon = Daemon(arguments.build)
     try:

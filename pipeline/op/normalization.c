@@ -9,11 +9,13 @@
 
 extern const struct op_desc op_normalization;
 
+enum { TILE = 16 };
+
 struct normalization {
     const struct doc *axis;
     struct opt_floats mean, variance;
     bool invert;
-    float *middle, *deviation; /* one, or one a channel */
+    float *middle, *deviation; /* one, or one a channel; TILE times, for long runs of channels */
     int64_t n;
 };
 static const struct opt options[] = {
@@ -43,14 +45,33 @@ static int init(void *ctx, struct arena *arena, struct err *err)
                                 k->variance.n, k->mean.n);
     }
     k->n = (int64_t)k->mean.n;
-    k->middle = arena_array(arena, k->mean.n, sizeof *k->middle);
-    k->deviation = arena_array(arena, k->mean.n, sizeof *k->deviation);
+    k->middle = arena_array(arena, k->mean.n * TILE, sizeof *k->middle);
+    k->deviation = arena_array(arena, k->mean.n * TILE, sizeof *k->deviation);
     for (size_t i = 0; i < k->mean.n; i++) {
         const float deviation = sqrtf((float)k->variance.v[i]);
         k->middle[i] = (float)k->mean.v[i];
         k->deviation[i] = deviation > 1e-7f ? deviation : 1e-7f;
     }
+    for (size_t i = k->mean.n; i < k->mean.n * TILE; i++) {
+        k->middle[i] = k->middle[i - k->mean.n];
+        k->deviation[i] = k->deviation[i - k->mean.n];
+    }
     return 0;
+}
+
+/* n values, at most TILE of each channel. */
+static void run_tile(const struct normalization *k, const float *in, int64_t n, float *out)
+{
+    const float *middle = k->middle, *deviation = k->deviation;
+    if (k->invert) {
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = in[i] * deviation[i] + middle[i];
+        }
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = (in[i] - middle[i]) / deviation[i];
+        }
+    }
 }
 
 static int check(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err)
@@ -81,12 +102,13 @@ static int run(const void *ctx, const float *params, const struct op_key *key,
     if (r < 0) {
         return err_set(err, r, "the sample is too large");
     }
-    op_to_floats(in, n, to);
-    for (int64_t i = 0; i < n; i += k->n) {
-        for (int64_t c = 0; c < k->n; c++) {
-            to[i + c] = k->invert ? to[i + c] * k->deviation[c] + k->middle[c]
-                                  : (to[i + c] - k->middle[c]) / k->deviation[c];
-        }
+    const float *from = in->dtype == DTYPE_F32 ? in->data : to;
+    const int64_t tile = k->n * TILE;
+    if (in->dtype != DTYPE_F32) {
+        op_to_floats(in, n, to);
+    }
+    for (int64_t i = 0; i < n; i += tile) {
+        run_tile(k, from + i, n - i < tile ? n - i : tile, to + i);
     }
     return 0;
 }

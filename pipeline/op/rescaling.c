@@ -49,10 +49,10 @@ static void run_bytes(const uint8_t *in, int64_t n, float scale, float offset, f
     }
 }
 
-static void run_floats(float *out, int64_t n, float scale, float offset)
+static void run_floats(const float *in, int64_t n, float scale, float offset, float *out)
 {
     for (int64_t i = 0; i < n; i++) {
-        out[i] = out[i] * scale + offset;
+        out[i] = in[i] * scale + offset;
     }
 }
 
@@ -70,9 +70,11 @@ static int run(const void *ctx, const float *params, const struct op_key *key,
     if (k->scale.n == 1 && k->offset.n == 1) {
         if (in->dtype == DTYPE_U8) {
             run_bytes(in->data, n, (float)k->scale.v[0], (float)k->offset.v[0], out->data);
+        } else if (in->dtype == DTYPE_F32) {
+            run_floats(in->data, n, (float)k->scale.v[0], (float)k->offset.v[0], out->data);
         } else {
             op_to_floats(in, n, out->data);
-            run_floats(out->data, n, (float)k->scale.v[0], (float)k->offset.v[0]);
+            run_floats(out->data, n, (float)k->scale.v[0], (float)k->offset.v[0], out->data);
         }
         return 0;
     }
