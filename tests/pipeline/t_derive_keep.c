@@ -136,6 +136,21 @@ START_TEST(test_order_behind)
 }
 END_TEST
 
+/* What is drawn behind the stage is what is drawn without it. */
+START_TEST(test_draws_behind)
+{
+    uint64_t wanted[EPOCHS];
+    compile("{\"shuffle\": {\"reshuffle_each_iteration\": false}}, " DRAWN, 7);
+    for (int64_t e = 0; e < EPOCHS; e++) {
+        wanted[e] = epoch_hash(e);
+    }
+    compile("{\"shuffle\": {\"reshuffle_each_iteration\": false}}, \"cache\", " DRAWN, 7);
+    for (int64_t e = EPOCHS - 1; e >= 0; e--) {
+        ck_assert_uint_eq(epoch_hash(e), wanted[e]);
+    }
+}
+END_TEST
+
 /* A folder of pictures of many sizes. */
 static void add_pictures(void)
 {
@@ -546,6 +561,7 @@ static Suite *make_suite(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, test_epochs, 0, N_VARIANTS);
     tcase_add_test(tcase, test_order_behind);
+    tcase_add_test(tcase, test_draws_behind);
     tcase_add_loop_test(tcase, test_nothing_twice, 0, 4);
     tcase_add_test(tcase, test_who_shares);
     tcase_add_loop_test(tcase, test_workers, 0, 3);
