@@ -9,7 +9,7 @@
 #include "pipeline/pipeline_impl.h"
 #include "tests/pipeline/fixture.h"
 
-enum { N = 700 };
+enum { N = 700, MANY = 70000 }; /* MANY is more than a table of orders holds */
 
 static struct fixture f;
 
@@ -43,6 +43,15 @@ static void add_arrays(const char *dataset, const char *type, size_t each)
     add_npy(dataset, "c.npy", type, "(700,)", bytes + 16, N * each);
 }
 
+static void add_many(void)
+{
+    static int32_t numbers[MANY];
+    for (int i = 0; i < MANY; i++) {
+        numbers[i] = i;
+    }
+    add_npy("many", "x.npy", "<i4", "(70000,)", numbers, sizeof numbers);
+}
+
 static void setup(void)
 {
     static float numbers[N * 2];
@@ -52,6 +61,7 @@ static void setup(void)
     add_arrays("f4", "<f4", 4);
     add_arrays("f8", "<f8", 8);
     add_arrays("swapped", ">i2", 2);
+    add_many();
     for (int i = 0; i < N; i++) {
         numbers[2 * i] = (float)i;
         labels[i] = (uint8_t)(i % 7);
@@ -112,6 +122,8 @@ static const struct job {
     {JOB("f8", ARRAYS, "\"shuffle\", {\"batch\": 64}"), true},
     {JOB("swapped", ARRAYS, "\"shuffle\", {\"batch\": 64}"), true},
     {JOB("swapped", TYPED, "{\"map\": [" RESCALE "]}, \"shuffle\", {\"batch\": 64}"), true},
+    {JOB("many", "", "\"shuffle\", {\"batch\": 10000}"), true},
+    {JOB("many", "", "\"shuffle\", \"repeat\", {\"batch\": 30000}, {\"take\": 4}"), true},
     {JOB("idx", "", "{\"map\": [" RESCALE "]}, \"shuffle\", {\"batch\": 128}"), true},
     {JOB("cifar", "", "{\"map\": [" NORMAL "]}, \"shuffle\", {\"batch\": 20}"), true},
 };
