@@ -264,7 +264,7 @@ static double worst(const struct perm *perm, const struct perm *next, const char
 
 static const uint64_t sizes[] = {60000,   PERM_TABLE_MAX, PERM_TABLE_MAX + 1, 1 << 17,   1 << 18,
                                  1 << 20, 1281167,        999999937,          1000000000};
-enum { N_SIZES = sizeof sizes / sizeof sizes[0], N_TABLES = 2 };
+enum { N_SIZES = sizeof sizes / sizeof sizes[0] };
 
 START_TEST(test_looks_random)
 {
@@ -287,14 +287,10 @@ START_TEST(test_few_rounds_show)
 {
     struct perm perm, next;
     const char *what;
-    double most = 0;
-    for (int i = N_TABLES; i < N_SIZES; i++) {
-        make_network(&perm, sizes[i], 1, 5, (unsigned)_i);
-        make_network(&next, sizes[i], 1, 6, (unsigned)_i);
-        const double z = worst(&perm, &next, &what);
-        most = z > most ? z : most;
-    }
-    ck_assert_msg(most > 4.5, "%d rounds: %.1f deviations", _i, most);
+    make_network(&perm, 1 << 18, 1, 5, (unsigned)_i);
+    make_network(&next, 1 << 18, 1, 6, (unsigned)_i);
+    const double z = worst(&perm, &next, &what);
+    ck_assert_msg(z > 4.5, "%d rounds: %s, %.1f deviations", _i, what, z);
 }
 END_TEST
 
