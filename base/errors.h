@@ -38,4 +38,5 @@ ERR_ROW(SCHEMA,      -34, "schema",       1, ERR_BLAME_USER,    "well formed, bu
 ERR_ROW(ENCODING,    -35, "encoding",     1, ERR_BLAME_USER,    "the bytes are no text where text belongs")
 ERR_ROW(VALUE,       -36, "value",        1, ERR_BLAME_USER,    "a value in a file is outside what it may be")
 ERR_ROW(FEED,        -37, "feed",         1, ERR_BLAME_USER,    "a client has to feed it first")
+ERR_ROW(NOT_MADE,    -38, "not_made",     1, ERR_BLAME_US,      "what a pipeline computes once is still to be made")
 // clang-format on

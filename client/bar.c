@@ -170,6 +170,24 @@ void bar_epoch(const struct doc *epoch, int64_t epochs, double seconds, const st
     buf_puts(out, "\n");
 }
 
+void bar_parts(const struct doc *adapting, const struct term *term, int width, struct buf *out)
+{
+    struct parts parts = {.gap = 2};
+    char text[PART_TEXT];
+    const int64_t made = doc_int(adapting, "made", 0), all = doc_int(adapting, "parts", 0);
+    const int64_t workers = doc_int(adapting, "workers", 0);
+    (void)snprintf(text, sizeof(text), "adapting %.40s", doc_str(adapting, "path", ""));
+    add(&parts, 0, "", text);
+    (void)snprintf(text, sizeof(text), "%lld/%lld parts", (long long)made, (long long)all);
+    add(&parts, 1, "", text);
+    (void)snprintf(text, sizeof(text), "of its %.24s", doc_str(adapting, "what", ""));
+    add(&parts, 2, term->dim, text);
+    (void)snprintf(text, sizeof(text), "%lld worker%s", (long long)workers,
+                   workers == 1 ? "" : "s");
+    add(&parts, 3, "", text);
+    put(&parts, all > 0 ? (double)made / (double)all : 0, term, width, out);
+}
+
 void bar_bytes(const char *what, int64_t done, int64_t total, const char *name,
                const struct term *term, int width, struct buf *out)
 {

@@ -289,6 +289,11 @@ static void print_job(const struct cli *cli, const struct doc *job, struct buf *
     if (doc_get(job, "progress") != NULL && doc_str(job, "ended", NULL) == NULL) {
         print_progress(cli, doc_get(job, "progress"), out);
     }
+    if (doc_get(job, "adapting") != NULL) {
+        buf_puts(out, "  ");
+        bar_parts(doc_get(job, "adapting"), &cli->term, PROGRESS_COLUMNS, out);
+        buf_puts(out, "\n");
+    }
     for (size_t i = 0; history != NULL && history->type == DOC_LIST && i < history->n; i++) {
         buf_puts(out, "  ");
         bar_epoch(doc_at(history, i), 0, 0, &cli->term, out);

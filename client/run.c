@@ -137,6 +137,17 @@ static int on_step(struct watch *watch, const struct msg_event *event)
     return 0;
 }
 
+static int on_adapting(struct watch *watch, const struct msg_event *event)
+{
+    if (line_due(&watch->line) && !watch->cli->options.quiet && !watch->cli->options.json) {
+        struct buf out = {0};
+        bar_parts(event->data, &watch->cli->term, term_width() - 1, &out);
+        line_draw(&watch->line, &out);
+        buf_fini(&out);
+    }
+    return 0;
+}
+
 static int on_epoch_end(struct watch *watch, const struct msg_event *event)
 {
     on_epoch(watch, event->data, true);
@@ -183,9 +194,9 @@ static int on_event(void *context, const struct msg_event *event)
         const char *kind;
         int (*take)(struct watch *watch, const struct msg_event *event);
     } kinds[] = {
-        {"snapshot", on_state},  {"state", on_state}, {"progress", on_step},
-        {"epoch", on_epoch_end}, {"log", on_log},     {"quarantine", on_quarantine},
-        {"lost", on_lost},       {"back", on_back},
+        {"snapshot", on_state},    {"state", on_state}, {"progress", on_step},
+        {"epoch", on_epoch_end},   {"log", on_log},     {"quarantine", on_quarantine},
+        {"adapting", on_adapting}, {"lost", on_lost},   {"back", on_back},
     };
     struct watch *watch = context;
     if (watch->cli->options.json && event->data != NULL) {

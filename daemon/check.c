@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include "daemon/fds.h"
+#include "daemon/prepare.h"
 #include "daemon/process.h"
+
+enum { STUCK_MAX = 3 };
 
 struct check {
     struct daemon *daemon;
@@ -15,6 +18,11 @@ struct check {
     int job_fd, model_fd;
     struct process *worker, *trainer; /* NULL when not alive */
     struct doc *plan;                 /* the worker's half, then the whole */
+    struct prepare *prepare;          /* what the plan lacks is being made */
+    const struct doc *missing;        /* of the last answer, or NULL */
+    void (*adapt)(void *context, const struct doc *progress); /* NULL: nothing may be missing */
+    int64_t workers, last_made, stuck;
+    const char *last_path;
     bool trainer_asked, answered, cancelled, timer_closed;
     struct err failure;
     uv_timer_t timer;
@@ -35,10 +43,17 @@ static void on_timer_closed(uv_handle_t *handle)
     free(check);
 }
 
+static void begin_prepare(struct check *check);
+
 /* Answers when both children are gone, so that nothing of a check is left when its job goes on. */
 static void settle(struct check *check)
 {
-    if (check->worker != NULL || check->trainer != NULL || check->timer_closed) {
+    if (check->worker != NULL || check->trainer != NULL || check->prepare != NULL ||
+        check->timer_closed) {
+        return;
+    }
+    if (check->missing != NULL && check->failure.code == 0 && !check->cancelled) {
+        begin_prepare(check);
         return;
     }
     if (!check->cancelled) {
@@ -55,6 +70,9 @@ static void give_up(struct check *check, enum process_end why)
     }
     if (check->trainer != NULL) {
         process_kill(check->trainer, why);
+    }
+    if (check->prepare != NULL) {
+        prepare_stop(check->prepare);
     }
 }
 
@@ -81,6 +99,9 @@ static int send_start(struct check *check, struct process *process, struct fds *
     doc_put_bool(settings, &check->arena, "sandbox", check->daemon->settings->sandbox);
     doc_put_int(settings, &check->arena, "memory_bytes",
                 check->daemon->settings->check_memory_bytes);
+    if (check->adapt != NULL && process->role == ROLE_WORKER_CHECKER) {
+        doc_put_int(settings, &check->arena, "make_ms", check->daemon->settings->check_make_ms);
+    }
     start.settings = settings;
     return fds_send_start(fds, process, &start, err);
 }
@@ -130,7 +151,16 @@ static void on_message(struct process *process, const struct msg *msg, void *con
     if (msg->type != MSG_CHILD_RESULT || check->failure.code != 0) {
         return;
     }
-    take_result(check, ((const struct msg_child_result *)msg->body)->result);
+    const struct doc *result = ((const struct msg_child_result *)msg->body)->result;
+    if (process->role == ROLE_WORKER_CHECKER && check->adapt != NULL &&
+        doc_get(result, "missing") != NULL) {
+        struct doc *missing = doc_new(&check->arena);
+        doc_copy(missing, &check->arena, doc_get(result, "missing"));
+        check->missing = missing;
+        give_up(check, PROCESS_STOPPED);
+        return;
+    }
+    take_result(check, result);
     if (process->role == ROLE_TRAINER_CHECKER) {
         check->answered = true;
     } else if (!check->trainer_asked) {
@@ -146,6 +176,7 @@ static void on_end(struct process *process, void *context)
 {
     struct check *check = context;
     bool expected = process->role == ROLE_WORKER_CHECKER ? check->trainer_asked : check->answered;
+    expected = expected || check->missing != NULL;
     if (process->role == ROLE_WORKER_CHECKER) {
         check->worker = NULL;
     } else {
@@ -162,7 +193,20 @@ static void on_end(struct process *process, void *context)
     settle(check);
 }
 
-static int start_children(struct check *check, const struct check_input *input, struct err *err)
+static int start_children(struct check *check, struct err *err)
+{
+    uv_timer_start(&check->timer, on_timeout,
+                   (uint64_t)check->daemon->settings->check_seconds * 1000, 0);
+    int rc = process_start(check->daemon, ROLE_WORKER_CHECKER, 1, on_message, on_end, check,
+                           &check->worker, err);
+    if (rc >= 0) {
+        rc = process_start(check->daemon, ROLE_TRAINER_CHECKER, 1, on_message, on_end, check,
+                           &check->trainer, err);
+    }
+    return rc >= 0 ? send_start(check, check->worker, &check->worker_fds, err) : rc;
+}
+
+static int add_files(struct check *check, const struct check_input *input, struct err *err)
 {
     int rc = fds_memory("job", input->text, input->size, &check->job_fd, err);
     if (rc >= 0) {
@@ -171,20 +215,104 @@ static int start_children(struct check *check, const struct check_input *input, 
     if (rc >= 0) {
         rc = fds_add(&check->trainer_fds, "job", check->job_fd, false, err);
     }
-    if (rc >= 0) {
-        rc = fds_add_pins(&check->worker_fds, check->daemon, input->pins, input->n_pins,
-                          &check->arena, err);
-    }
-    if (rc >= 0) {
-        rc = process_start(check->daemon, ROLE_WORKER_CHECKER, 1, on_message, on_end, check,
-                           &check->worker, err);
-    }
-    if (rc >= 0) {
-        rc = process_start(check->daemon, ROLE_TRAINER_CHECKER, 1, on_message, on_end, check,
-                           &check->trainer, err);
-    }
-    return rc >= 0 ? send_start(check, check->worker, &check->worker_fds, err) : rc;
+    return rc < 0 ? rc
+                  : fds_add_pins(&check->worker_fds, check->daemon, input->pins, input->n_pins,
+                                 &check->arena, err);
 }
+
+/* ---- what the plan lacks is made ------------------------------------------------------------ */
+
+static void tell(void *context, int64_t made)
+{
+    struct check *check = context;
+    struct arena arena;
+    if (check->cancelled) {
+        return;
+    }
+    arena_init(&arena);
+    struct doc *progress = doc_new(&arena);
+    doc_copy(progress, &arena, check->missing);
+    doc_put_int(progress, &arena, "made", made);
+    doc_put_int(progress, &arena, "workers", check->workers);
+    check->adapt(check->context, progress);
+    arena_fini(&arena);
+}
+
+/* Where nothing more can be kept the check does all by itself, as it would without a folder. */
+static bool is_for_want_of_space(const struct err *err)
+{
+    return err->code == ERR_NO_SPACE || err->code == ERR_LIMIT || err->code == ERR_DENIED;
+}
+
+static void on_prepared(void *context, const struct err *why)
+{
+    struct check *check = context;
+    struct err err = {0};
+    void (*adapt)(void *context, const struct doc *progress) = check->adapt;
+    check->prepare = NULL;
+    check->missing = NULL;
+    if (is_for_want_of_space(why)) {
+        check->adapt = NULL;
+    } else if (why->code != 0 && check->failure.code == 0) {
+        check->failure = *why;
+    }
+    if (check->failure.code == 0 && !check->cancelled) {
+        adapt(check->context, NULL);
+        if (start_children(check, &err) < 0) {
+            check->failure = err;
+            give_up(check, PROCESS_STOPPED);
+        }
+    }
+    settle(check);
+}
+
+/* Is it the same again, and nothing was made in between? */
+static bool is_stuck(struct check *check)
+{
+    const char *path = doc_str(check->missing, "path", "");
+    const int64_t made = doc_int(check->missing, "made", 0);
+    const bool is_same = check->last_path != NULL && strcmp(path, check->last_path) == 0;
+    check->stuck = is_same && made <= check->last_made ? check->stuck + 1 : 0;
+    check->last_path = path;
+    check->last_made = made;
+    return check->stuck >= STUCK_MAX;
+}
+
+static void begin_prepare(struct check *check)
+{
+    const struct doc *missing = check->missing;
+    const struct prepare_input input = {
+        .job = check->id,
+        .fds = &check->worker_fds,
+        .parts = doc_int(missing, "parts", 1),
+        .made = doc_int(missing, "made", 0),
+        .part_elements = doc_int(missing, "part_elements", 1),
+        .what = arena_printf(&check->arena, "the %s of %s", doc_str(missing, "what", "numbers"),
+                             doc_str(missing, "path", "the pipeline")),
+        .workers = check->workers,
+        .tell = tell,
+        .done = on_prepared,
+        .context = check};
+    uv_timer_stop(&check->timer);
+    if (is_stuck(check)) {
+        err_set(&check->failure, ERR_INTERNAL,
+                "%s cannot be made: they are not there after %d times", input.what, STUCK_MAX);
+        check->missing = NULL;
+        settle(check);
+        return;
+    }
+    tell(check, input.made);
+    prepare_start(check->daemon, &input, &check->prepare);
+}
+
+void check_watch(struct check *check)
+{
+    if (check->prepare != NULL) {
+        prepare_watch(check->prepare);
+    }
+}
+
+/* ---- the start ------------------------------------------------------------------------------ */
 
 int check_start(struct daemon *daemon, const struct check_input *input, check_fn *done,
                 void *context, struct check **ret, struct err *err)
@@ -201,8 +329,10 @@ int check_start(struct daemon *daemon, const struct check_input *input, check_fn
     daemon->counters[COUNT_CHECKS]++;
     uv_timer_init(daemon->loop, &check->timer);
     check->timer.data = check;
-    uv_timer_start(&check->timer, on_timeout, (uint64_t)daemon->settings->check_seconds * 1000, 0);
-    int rc = start_children(check, input, err);
+    check->adapt = input->adapt;
+    check->workers = input->workers;
+    int rc = add_files(check, input, err);
+    rc = rc < 0 ? rc : start_children(check, err);
     if (rc < 0) {
         check_cancel(check);
         return rc;

@@ -18,6 +18,11 @@ struct check_input {  /* copied where it must last */
     const struct job_pin *pins;
     int64_t n_pins;
     int model_fd; /* a .keras that it starts from, or -1; taken over */
+    /* Workers make what the pipeline computes once. NULL: the check makes it itself. progress:
+     * {path, what, parts, made, part_elements, elements, workers}; NULL: it is over, and all is
+     * checked again. */
+    void (*adapt)(void *context, const struct doc *progress);
+    int64_t workers; /* so many */
 };
 
 /* plan: NULL with an error; lives till the callback returns. */
@@ -27,5 +32,7 @@ int check_start(struct daemon *daemon, const struct check_input *input, check_fn
                 void *context, struct check **ret, struct err *err);
 /* Ends it without calling done. */
 void check_cancel(struct check *check);
+/* Looks after workers that hang. */
+void check_watch(struct check *check);
 
 #endif

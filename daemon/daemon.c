@@ -173,6 +173,9 @@ static void on_tick(uv_timer_t *timer)
         if (job->run != NULL) {
             run_watch(job->run);
         }
+        if (job->check != NULL) {
+            check_watch(job->check);
+        }
     }
     feed_tick(daemon);
     if (daemon->stopping && is_quiet(daemon)) {

@@ -448,6 +448,9 @@ void jobs_write(const struct job *job, bool full, struct doc *map, struct arena 
     if (job->progress != NULL) {
         doc_copy(doc_put(map, arena, "progress"), arena, job->progress);
     }
+    if (job->adapting != NULL && job->state == JOB_ADAPTING) {
+        doc_copy(doc_put(map, arena, "adapting"), arena, job->adapting);
+    }
     write_files(job, map, arena);
     put_json(map, arena, "result", job->result);
     if (!full) {

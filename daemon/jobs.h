@@ -46,6 +46,7 @@ struct job {
     struct doc *history, *checkpoints, *quarantine;
     struct arena progress_arena;
     struct doc *progress; /* NULL before the first step */
+    struct doc *adapting; /* what workers make for its plan, or NULL (check.h) */
     const char *result;   /* JSON or NULL */
     bool saving, dirty, stored,
         agreed; /* agreed: a person resumed it after a pause, other numerics are taken */

@@ -20,9 +20,12 @@ int64_t schedule_running(const struct daemon *daemon)
 void schedule_kick(struct daemon *daemon)
 {
     int64_t n_running = schedule_running(daemon);
-    int64_t n_checks = jobs_count(daemon, JOB_CHECKING);
+    int64_t n_checks = 0;
+    for (const struct job *job = daemon->jobs->head; job != NULL; job = job->next) {
+        n_checks += job->check != NULL;
+    }
     for (struct job *job = daemon->jobs->head; job != NULL && !daemon->stopping; job = job->next) {
-        if (job->state != JOB_QUEUED || !job->stored || job->run != NULL) {
+        if (job->state != JOB_QUEUED || !job->stored || job->run != NULL || job->check != NULL) {
             continue;
         }
         if (job->plan == NULL && n_checks < CHECKS_MAX) {

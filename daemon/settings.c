@@ -56,6 +56,7 @@ const struct opt settings_options[] = {
     OPT_I64_ROW(settings, max_events, 10000, 100, 1000000, "Events kept for each job.", ROW_FLAGS),
     OPT_I64_ROW(settings, check_seconds, 60, 1, 3600, "Time limit of a checker, a preview or a prediction.", ROW_FLAGS, .unit = "seconds"),
     OPT_I64_ROW(settings, check_memory_bytes, 4 * GIB, 67108864, OPT_I64_MAX, "Memory limit of a checker, a preview or a prediction.", ROW_FLAGS, .unit = "bytes"),
+    OPT_I64_ROW(settings, check_make_ms, 1000, 0, 3600000, "Time that the check of a job takes for what its pipeline computes once; what is not there then is made by workers, in parts.", ROW_FLAGS, .unit = "ms"),
     OPT_I64_ROW(settings, drain_seconds, 600, 1, 86400, "Longest time that a pipeline runs alone.", ROW_FLAGS, .unit = "seconds"),
     OPT_I64_ROW(settings, worker_memory_bytes, 1 * GIB, 67108864, OPT_I64_MAX, "Memory limit of a worker, besides the batches it shares.", ROW_FLAGS, .unit = "bytes"),
     OPT_I64_ROW(settings, slab_memory_bytes, 0.5 * GIB, 1048576, OPT_I64_MAX, "Greatest size of a job's batches in shared memory.", ROW_FLAGS, .unit = "bytes"),

@@ -38,6 +38,7 @@ struct settings {
     int64_t max_events;
     int64_t check_seconds;
     int64_t check_memory_bytes;
+    int64_t check_make_ms;
     int64_t drain_seconds;
     int64_t worker_memory_bytes;
     int64_t slab_memory_bytes;

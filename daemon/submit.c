@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "daemon/check.h"
 #include "daemon/dataset.h"
+#include "daemon/drain.h"
 #include "daemon/jobs_rows.h"
 #include "daemon/journal.h"
 #include "daemon/schedule.h"
@@ -188,8 +189,12 @@ void submit_on_check(struct daemon *daemon, const struct request *request, const
         BUG_ON(question == NULL);
         question->daemon = daemon;
         question->request = *request;
-        struct check_input input = {"check",    order.text,   order.size,
-                                    order.pins, order.n_pins, model_fd};
+        const struct check_input input = {.id = "check",
+                                          .text = order.text,
+                                          .size = order.size,
+                                          .pins = order.pins,
+                                          .n_pins = order.n_pins,
+                                          .model_fd = model_fd};
         struct check *check = NULL;
         rc = check_start(daemon, &input, on_question_checked, question, &check, &err);
         if (rc < 0) {
@@ -230,7 +235,7 @@ static void answer(struct job *job)
     struct waiting **link = &job->waiting;
     while (*link != NULL) {
         struct waiting *waiting = *link;
-        bool checked = job->plan != NULL || jobs_is_over(job);
+        bool checked = job->plan != NULL || job->adapting != NULL || jobs_is_over(job);
         if ((waiting->until == SUBMIT_UNTIL_CHECKED && !checked) ||
             (waiting->until == SUBMIT_UNTIL_LEFT && job->run != NULL)) {
             link = &waiting->next;
@@ -273,6 +278,7 @@ static void on_job_checked(void *context, const struct doc *plan, const struct e
 {
     struct job *job = context;
     job->check = NULL;
+    job->adapting = NULL;
     if (plan == NULL) {
         jobs_step(job, JOB_EVENT_FAIL, err, NULL);
     } else {
@@ -282,6 +288,31 @@ static void on_job_checked(void *context, const struct doc *plan, const struct e
         jobs_step(job, JOB_EVENT_CHECKED, NULL, NULL);
     }
     schedule_kick(job->daemon);
+}
+
+/* What its pipeline computes once takes a while: the client hears that the job is there. */
+static void on_job_adapting(void *context, const struct doc *progress)
+{
+    struct job *job = context;
+    if (progress == NULL) {
+        jobs_step(job, JOB_EVENT_CHECK, NULL, NULL);
+        return;
+    }
+    arena_reset(&job->progress_arena);
+    job->progress = NULL;
+    job->adapting = doc_new(&job->progress_arena);
+    doc_copy(job->adapting, &job->progress_arena, progress);
+    if (job->state == JOB_CHECKING) {
+        jobs_step(job, JOB_EVENT_ADAPT, NULL, NULL);
+    }
+    journal_send(job, "adapting", job->adapting);
+}
+
+static int64_t count_workers(const struct job *job)
+{
+    const int64_t workers = job->settings != NULL ? doc_int(job->settings, "workers", 0) : 0;
+    const int64_t most = job->settings != NULL ? doc_int(job->settings, "max_workers", 0) : 0;
+    return drain_workers(job->settings, workers > 0 ? workers : most);
 }
 
 static int start_check(struct job *job, struct err *err)
@@ -299,8 +330,14 @@ static int start_check(struct job *job, struct err *err)
         rc = model_fd < 0 ? err_errno(err, errno, "open the model of job %s", job->from) : 0;
     }
     if (rc >= 0) {
-        struct check_input input = {job->id,   text.data,   text.size,
-                                    job->pins, job->n_pins, model_fd};
+        const struct check_input input = {.id = job->id,
+                                          .text = text.data,
+                                          .size = text.size,
+                                          .pins = job->pins,
+                                          .n_pins = job->n_pins,
+                                          .model_fd = model_fd,
+                                          .adapt = on_job_adapting,
+                                          .workers = count_workers(job)};
         rc = check_start(job->daemon, &input, on_job_checked, job, &job->check, err);
     }
     if (folder >= 0) {

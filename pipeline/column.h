@@ -3,7 +3,8 @@
  *
  * Owns:     its numbers; column_fini gives them back.
  * Threads:  one.
- * Errors:   of column_make: those of `numbers` and of reading an element; ERR_LIMIT, ERR_NO_MEMORY.
+ * Errors:   of column_make: those of `numbers` and of reading an element; ERR_LIMIT, ERR_NO_MEMORY,
+ *           ERR_NOT_MADE (kept.h).
  * Lifetime: column_make .. column_fini.
  *
  * Made in parts, ranges of elements, each a function of the stream and its range alone; put
@@ -24,6 +25,7 @@ struct column {
     struct stream *in;
     struct pool *pool;
     const char *what;  /* it is, for its id: "keys" */
+    const char *path;  /* of the stage */
     int width;         /* numbers of an element */
     int64_t low, high; /* what they may be, 0 among it */
     bool takes_bad;    /* an element that cannot be read has COLUMN_BAD; else it is an error */

@@ -162,11 +162,12 @@ static int find_sizes(const struct column *column, const struct element *element
 }
 
 /* The longest of each of them, over all elements; a bad sample is its reader's matter. */
-static int find_longest(struct pad *k, struct pool *pool, int n_open, struct err *err)
+static int find_longest(struct pad *k, const struct derive *derive, int n_open, struct err *err)
 {
     struct column column = {.in = k->in,
-                            .pool = pool,
+                            .pool = derive->pool,
                             .what = "longest",
+                            .path = derive->path,
                             .width = n_open,
                             .low = 0,
                             .high = INT64_MAX,
@@ -220,7 +221,7 @@ int derive_pad(struct derive *derive, const struct derive_pads *pads, struct sou
             n_open += k->pads.is_open[f][d];
         }
     }
-    int r = n_open > 0 ? find_longest(k, derive->pool, n_open, err) : 0;
+    int r = n_open > 0 ? find_longest(k, derive, n_open, err) : 0;
     raise(k);
     for (int f = 0; f < k->in->spec.n; f++) {
         ret->spec.fields[f].spec.shape = k->pads.shape[f];

@@ -264,6 +264,7 @@ int derive_rows(struct derive *derive, int64_t cycle, int64_t block, struct sour
     k->lengths = (struct column){.in = derive->in,
                                  .pool = derive->pool,
                                  .what = "lengths",
+                                 .path = derive->path,
                                  .width = 1,
                                  .high = INT64_MAX / COLUMN_ELEMENTS_MAX,
                                  .numbers = find_length,

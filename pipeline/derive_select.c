@@ -129,6 +129,7 @@ int derive_select(struct derive *derive, const struct derive_select *how, struct
     k->keys = (struct column){.in = derive->in,
                               .pool = derive->pool,
                               .what = "keys",
+                              .path = derive->path,
                               .width = 1,
                               .low = how->low,
                               .high = how->high,

@@ -275,3 +275,48 @@ int kept_shared_read(int fd, int64_t place, void *data, size_t size, struct err 
            : (size_t)n < size ? err_set(err, ERR_CORRUPT, "a kept file ends before its end")
                               : 0;
 }
+
+/* ---- parts ---------------------------------------------------------------------------------- */
+
+static void claims_name(const char *id, char name[TEMPORARY])
+{
+    (void)snprintf(name, TEMPORARY, "%.64s.claims", id);
+}
+
+int kept_claims_open(struct kept *kept, const char *id, struct err *err)
+{
+    char name[TEMPORARY];
+    claims_name(id, name);
+    const int fd = open_file(kept, name, O_RDWR | O_CREAT);
+    return fd < 0 ? err_errno(err, errno, "open the claims of a kept file") : fd;
+}
+
+static bool lock_part(int fd, int64_t part, short type)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = part, .l_len = 1};
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+bool kept_claim(int fd, int64_t part)
+{
+    return lock_part(fd, part, F_WRLCK);
+}
+
+void kept_unclaim(int fd, int64_t part)
+{
+    (void)lock_part(fd, part, F_UNLCK);
+}
+
+void kept_claims_remove(struct kept *kept, const char *id)
+{
+    char name[TEMPORARY];
+    claims_name(id, name);
+    kept_remove(kept, name);
+}
+
+void kept_part_id(const char *id, int64_t part, char ret[HASH_ID_TEXT])
+{
+    char text[HASH_ID_TEXT + 32];
+    const int n = snprintf(text, sizeof text, "%.64s part %lld", id, (long long)part);
+    hash_bytes(text, (size_t)n, ret);
+}

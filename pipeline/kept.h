@@ -25,9 +25,30 @@
 
 enum { KEPT_HEADER_BYTES = 64 }; /* in front of what was written */
 
+/* How much of what is not there a process makes. */
+enum kept_how {
+    KEPT_MAKE_ALL,
+    KEPT_MAKE_BRIEFLY, /* what is not made at until_us is left: ERR_NOT_MADE */
+    KEPT_MAKE_PARTS, /* those that no other process makes; then ERR_NOT_MADE, who puts them together
+                        comes after */
+};
+/* What ERR_NOT_MADE is about. */
+struct kept_missing {
+    char path[192];   /* of the stage: "pipeline[1].filter" */
+    const char *what; /* "keys" */
+    int64_t parts, made, part_elements, elements;
+};
+
 struct kept {
     int fd;            /* the folder */
     int64_t max_bytes; /* of one file, with its header; 0 = no bound */
+    enum kept_how how;
+    int64_t until_us;      /* of KEPT_MAKE_BRIEFLY, by clock_us */
+    int64_t maker, makers; /* of KEPT_MAKE_PARTS: who this is, from 0, among how many */
+    /* Of KEPT_MAKE_PARTS, may be NULL: a part is begun, or was made. */
+    void (*tell)(struct kept *kept, int64_t part, bool is_made); /* of kept->missing */
+    void *context;
+    struct kept_missing missing;
     /* So far, for tests and people. */
     int64_t n_found, n_missed, n_damaged, n_made;
     int64_t n_elements; /* that were read to make what was not there */
@@ -43,6 +64,14 @@ bool kept_has(struct kept *kept, const char *id); /* looks at its header only */
 /* Writes and publishes it; over one that is there, too. */
 int kept_put(struct kept *kept, const char *id, const void *data, size_t size, struct err *err);
 void kept_remove(struct kept *kept, const char *id);
+
+/* Parts of `id` that processes make at once: each is claimed by one at a time. A claim goes with
+ * the process, however that ends. */
+int kept_claims_open(struct kept *kept, const char *id, struct err *err); /* a descriptor */
+bool kept_claim(int fd, int64_t part);
+void kept_unclaim(int fd, int64_t part);
+void kept_claims_remove(struct kept *kept, const char *id);
+void kept_part_id(const char *id, int64_t part, char ret[HASH_ID_TEXT]);
 
 /* A file of `bytes` behind its header that processes write at places of their own, all of them at
  * once; its space is reserved, and what nobody wrote is zero. Whether a row in it is whole is for

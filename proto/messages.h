@@ -61,6 +61,7 @@ MSG_ROW(CHILD_LOG,        "child.log",        CHILD,   child_log,        8192,  
 MSG_ROW(CHILD_PAUSED,     "child.paused",     CHILD,   child_paused,     8192,    "The trainer cannot go on but may later (full disk, other numerics); it exits next.")
 MSG_ROW(CHILD_WANT,       "child.want",       CHILD,   child_want,       65536,   "A worker needs elements that a client feeds; answered by child.have with the same seq.")
 MSG_ROW(CHILD_HAVE,       "child.have",       CHILD,   child_have,       4096,    "They are on the disk, or why they will not be.")
+MSG_ROW(CHILD_PART,       "child.part",       CHILD,   child_part,       1024,    "A worker begins a part of what a pipeline computes once, or has made it.")
 MSG_ROW(CHILD_STOP,       "child.stop",       CHILD,   child_stop,       1024,    "The daemon asks the child to end.")
 
 MSG_ROW(CHUNK_HELLO,      "chunk.hello",      CHUNK,   chunk_hello,      4096,    "A worker reports to the trainer.")

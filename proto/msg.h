@@ -186,13 +186,13 @@ struct msg_error {
 struct msg_event { /* daemon to a watching client, without id */
     const char *job;
     int64_t seq;
-    const char *kind; /* "snapshot", "state", "progress", "epoch", "checkpoint", "log", "quarantine", "workers" */
+    const char *kind; /* "snapshot", "state", "progress", "epoch", "checkpoint", "log", "quarantine", "workers", "adapting" */
     const struct doc *data;
 };
 
 /* ---- child: daemon and its children ------------------------------------------------------------------------ */
 struct msg_child_start { /* descriptors beside it, in the order of `fds` */
-    const char *mode;    /* "check", "explain", "preview", "run", "drain", "predict" */
+    const char *mode;    /* "check", "explain", "preview", "prepare", "run", "drain", "predict" */
     const char *job;     /* job id */
     int64_t worker;      /* worker's number, 1.. (workers only) */
     const char *address; /* data socket: the trainer binds it, workers connect */
@@ -257,6 +257,10 @@ struct msg_child_quarantine { /* trainer to daemon; answered by quarantined with
 };
 struct msg_child_seq {
     int64_t seq;
+};
+struct msg_child_part {
+    int64_t part;
+    bool made;
 };
 struct msg_child_log {
     int64_t level; /* enum log_level */
@@ -351,6 +355,7 @@ MSG_OPT(child_workers)
 MSG_OPT(child_worker)
 MSG_OPT(child_quarantine)
 MSG_OPT(child_seq)
+MSG_OPT(child_part)
 MSG_OPT(child_log)
 MSG_OPT(child_paused)
 MSG_OPT(child_want)

@@ -202,7 +202,7 @@ const struct opt msg_event_options[] = {
     OPT_END_ROW,
 };
 const struct opt msg_child_start_options[] = {
-    STR_REQUIRED(msg_child_start, mode, "check, explain, preview, run, drain or predict."),
+    STR_REQUIRED(msg_child_start, mode, "check, explain, preview, prepare, run, drain or predict."),
     STR(msg_child_start, job, "Job."),
     I64(msg_child_start, worker, "Number of the worker, from 1."),
     STR(msg_child_start, address, "Data socket: the trainer binds it, workers connect."),
@@ -280,6 +280,11 @@ const struct opt msg_child_quarantine_options[] = {
 };
 const struct opt msg_child_seq_options[] = {
     I64(msg_child_seq, seq, "Of the message that is answered."),
+    OPT_END_ROW,
+};
+const struct opt msg_child_part_options[] = {
+    I64(msg_child_part, part, "Its number, from 0."),
+    OPT_BOOL_ROW(msg_child_part, made, 0, "It is kept now; else it is begun."),
     OPT_END_ROW,
 };
 const struct opt msg_child_log_options[] = {

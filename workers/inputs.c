@@ -22,6 +22,11 @@ const struct opt inputs_settings_options[] = {
     OPT_I64_ROW(inputs_settings, memory_bytes, 0, 0, OPT_I64_MAX,
                 "Address space that is allowed beside the slabs; 0 = no limit.", .unit = "bytes"),
     OPT_BOOL_ROW(inputs_settings, profile, 0, "Tells the times of operations with every chunk."),
+    OPT_I64_ROW(
+        inputs_settings, make_ms, -1, -1, INT32_MAX,
+        "Of a check: time for what the pipeline computes once, the rest is left to workers; "
+        "-1 = all of it is made.",
+        .unit = "ms"),
     OPT_I64_ROW(inputs_settings, stream, 0, 0, PIPELINE_STREAM_MAX_ - 1,
                 "Of a preview, and of what is saved: 0 train, 1 validation."),
     OPT_I64_ROW(inputs_settings, epoch, 0, 0, INT32_MAX, "Of a preview, and of what is saved."),

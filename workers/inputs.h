@@ -22,6 +22,7 @@ struct inputs_settings {
     bool sandbox;
     int64_t memory_bytes; /* address space; 0 = no limit */
     bool profile;         /* times an op with every chunk */
+    int64_t make_ms;      /* of a check: so long it makes what is computed once; -1 = all of it */
     int64_t stream;       /* of a preview: enum pipeline_stream, its place and number of rows */
     int64_t epoch, step, rows;
     int64_t begin, kept, place; /* of what is saved: element, elements and bytes so far */

@@ -8,6 +8,7 @@
 #include "workers/checker.h"
 #include "workers/explain.h"
 #include "workers/loop.h"
+#include "workers/prepare.h"
 #include "workers/preview.h"
 #include "workers/reference.h"
 #include "workers/save.h"
@@ -88,6 +89,7 @@ static const struct mode {
 } modes[] = {
     {"check", checker_run},
     {"explain", explain_run},
+    {"prepare", prepare_run},
     {"preview", preview_run},
     {"run", loop_run},
     {"save", save_run},

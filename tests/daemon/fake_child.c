@@ -103,6 +103,11 @@ static void check(struct fake *fake, bool trainer)
     if (!trainer && child_fd(&fake->start, &fake->fds, "blobs") < 0) {
         fail(ERR_INTERNAL, "", "no blobs");
     }
+    if (!trainer && doc_str(fake->script, "prepare", NULL) != NULL) {
+        result(fake, "{\"missing\": {\"path\": \"pipeline[0].filter\", \"what\": \"keys\", "
+                     "\"parts\": 4, \"made\": 0, \"part_elements\": 10, \"elements\": 40}}");
+        return;
+    }
     if (trainer && read_doc(fake, "plan") == NULL) {
         fail(ERR_INTERNAL, "", "no plan");
     }
@@ -111,6 +116,26 @@ static void check(struct fake *fake, bool trainer)
         trainer
             ? "{\"parameters\": 12}"
             : "{\"slab_bytes\": 4096, \"streams\": {\"train\": {\"prefetch\": 2, \"steps\": 10}}}");
+}
+
+/* A worker that makes no part: it dies at one, hangs the first time, or says that it is done. */
+static void prepare(struct fake *fake)
+{
+    const char *how = doc_str(fake->script, "prepare", "");
+    const struct msg_child_part part = {.part = 2};
+    const int folder = child_fd(&fake->start, &fake->fds, "kept");
+    say(MSG_CHILD_PART, &part);
+    if (!strcmp(how, "dies")) {
+        raise(SIGSEGV);
+    }
+    if (!strcmp(how, "hangs") &&
+        openat(folder, "hung", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) >= 0) {
+        pause();
+    }
+    if (!strcmp(how, "fails")) {
+        fail(ERR_DATA, "pipeline[0].filter", "a sample is bad");
+    }
+    result(fake, "{}");
 }
 
 /* Whatever the job says, as a text of JSON. */
@@ -288,6 +313,10 @@ int main(int argc, char **argv)
     }
     if (!strcmp(fake.start.mode, "explain") || !strcmp(fake.start.mode, "preview")) {
         answer(&fake);
+        _exit(0);
+    }
+    if (!strcmp(fake.start.mode, "prepare")) {
+        prepare(&fake);
         _exit(0);
     }
     if (!strcmp(fake.start.mode, "predict")) {

@@ -156,6 +156,145 @@ START_TEST(sound_numbers_are_believed)
 }
 END_TEST
 
+/* ---- in parts ------------------------------------------------------------------------------- */
+
+/* 3,000 elements in parts of 256; 429 windows, of which the last is shorter. */
+static const struct {
+    const char *stages;
+    int64_t parts, elements;
+} parted[] = {
+    {FILTER ", {\"batch\": 1}", 12, N},
+    {"{\"batch\": 7}, {\"padded_batch\": {\"batch_size\": 2}}", 2, 429},
+};
+
+static int try_compile(const char *stages)
+{
+    char job[1024];
+    pipeline_destroy(f.pipeline);
+    f.pipeline = NULL;
+    (void)snprintf(job, sizeof job,
+                   "{\"data\": {\"train\": {\"dataset\": \"d\"}}, \"pipeline\": [%s]}", stages);
+    return fixture_compile(&f, job);
+}
+
+static void read_only_file(struct buf *out)
+{
+    char id[HASH_ID_TEXT];
+    void *data = NULL;
+    size_t size = 0;
+    only_file(id);
+    ck_assert_int_eq(kept_read(&kept, id, 1 << 20, &data, &size), 0);
+    buf_put(out, id, HASH_ID_TEXT);
+    buf_put(out, data, size);
+    free(data);
+    kept_remove(&kept, id);
+}
+
+static void make_parts(const char *stages, int maker, int makers)
+{
+    kept.how = KEPT_MAKE_PARTS;
+    kept.maker = maker;
+    kept.makers = makers;
+    ck_assert_int_eq(try_compile(stages), ERR_NOT_MADE);
+    kept.how = KEPT_MAKE_ALL;
+}
+
+/* Without a moment to make anything. */
+static int join_only(const char *stages)
+{
+    kept.how = KEPT_MAKE_BRIEFLY;
+    kept.until_us = 1;
+    const int r = try_compile(stages);
+    kept.how = KEPT_MAKE_ALL;
+    return r;
+}
+
+START_TEST(parts_come_to_the_same)
+{
+    const char *stages = parted[_i].stages;
+    struct buf wanted = {0};
+    ck_assert_msg(try_compile(stages) == 0, "%s: %s", f.err.path, f.err.text);
+    read_only_file(&wanted);
+    for (int makers = 1; makers <= 5; makers += 2) {
+        struct buf got = {0};
+        ck_assert_int_eq(join_only(stages), ERR_NOT_MADE);
+        ck_assert_int_eq(kept.missing.parts, parted[_i].parts);
+        ck_assert_int_eq(kept.missing.made, 0);
+        kept.n_elements = 0;
+        for (int maker = makers - 1; maker >= 0; maker--) {
+            make_parts(stages, maker, makers);
+        }
+        ck_assert_int_eq(kept.n_elements, parted[_i].elements); /* each once */
+        kept.n_elements = 0;
+        ck_assert_int_eq(join_only(stages), 0);
+        ck_assert_int_eq(kept.n_elements, 0);
+        read_only_file(&got); /* parts and claims are gone */
+        ck_assert_uint_eq(got.size, wanted.size);
+        ck_assert_mem_eq(got.data, wanted.data, wanted.size);
+        buf_fini(&got);
+    }
+    buf_fini(&wanted);
+}
+END_TEST
+
+static void first_part(char id[HASH_ID_TEXT])
+{
+    DIR *dir = opendir(folder);
+    id[0] = '\0';
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (strlen(entry->d_name) == HASH_ID_TEXT - 1) {
+            (void)snprintf(id, HASH_ID_TEXT, "%.64s", entry->d_name);
+        }
+    }
+    closedir(dir);
+    ck_assert_str_ne(id, "");
+}
+
+/* A part that is lost or damaged is made again, the others are not. */
+START_TEST(one_part_is_made_again)
+{
+    const char *stages = parted[0].stages;
+    char id[HASH_ID_TEXT], path[2 * TEST_PATH];
+    make_parts(stages, 0, 1);
+    first_part(id);
+    (void)snprintf(path, sizeof path, "%s/%s", folder, id);
+    if (_i == 0) {
+        kept_remove(&kept, id);
+    } else {
+        ck_assert_int_eq(truncate(path, _i == 1 ? 100 : 0), 0);
+    }
+    ck_assert_int_eq(join_only(stages), ERR_NOT_MADE);
+    ck_assert_int_eq(kept.missing.made, parted[0].parts - 1);
+    kept.n_elements = 0;
+    make_parts(stages, 0, 1);
+    ck_assert_int_ge(kept.n_elements, N % 256);
+    ck_assert_int_le(kept.n_elements, 256);
+    ck_assert_int_eq(join_only(stages), 0);
+}
+END_TEST
+
+/* What another one has claimed is left to it, till that one ends. */
+START_TEST(a_claimed_part_is_left_alone)
+{
+    const char *stages = parted[0].stages;
+    char id[HASH_ID_TEXT], name[HASH_ID_TEXT];
+    ck_assert_int_eq(try_compile(stages), 0);
+    only_file(id);
+    kept_remove(&kept, id);
+    int claims = kept_claims_open(&kept, id, NULL);
+    ck_assert(kept_claim(claims, 3));
+    make_parts(stages, 0, 1);
+    kept_part_id(id, 3, name);
+    ck_assert(!kept_has(&kept, name));
+    ck_assert_int_eq(join_only(stages), ERR_NOT_MADE);
+    ck_assert_int_eq(kept.missing.made, parted[0].parts - 1);
+    close(claims); /* as the end of its process */
+    make_parts(stages, 0, 1);
+    ck_assert(kept_has(&kept, name));
+    ck_assert_int_eq(join_only(stages), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("column");
@@ -167,6 +306,9 @@ int main(void)
     tcase_add_loop_test(tcase, unsound_numbers_are_made_anew, 0,
                         (int)(sizeof unsound / sizeof unsound[0]));
     tcase_add_test(tcase, sound_numbers_are_believed);
+    tcase_add_loop_test(tcase, parts_come_to_the_same, 0, 2);
+    tcase_add_loop_test(tcase, one_part_is_made_again, 0, 3);
+    tcase_add_test(tcase, a_claimed_part_is_left_alone);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
 }

@@ -1,6 +1,7 @@
 /* Kept files: whole or not there, whatever tears, changes or renames them, and with many writers at
  * once. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,8 @@ static void fill(unsigned char *bytes, size_t n, unsigned seed)
 
 START_TEST(ids_differ_by_what_version_and_of)
 {
-    const struct doc a = {.type = DOC_STR, .str = "a", .n = 1}, b = {.type = DOC_STR, .str = "b", .n = 1};
+    const struct doc a = {.type = DOC_STR, .str = "a", .n = 1},
+                     b = {.type = DOC_STR, .str = "b", .n = 1};
     char first[HASH_ID_TEXT], other[HASH_ID_TEXT];
     kept_id("table", 1, &a, first);
     kept_id("table", 1, &a, other);
@@ -367,6 +369,38 @@ START_TEST(a_shared_file_of_another_size_is_made_anew)
 }
 END_TEST
 
+/* A claim is held by one process, and goes with it. */
+START_TEST(a_claim_goes_with_its_process)
+{
+    char id[HASH_ID_TEXT], byte;
+    int pipe_fds[2];
+    begin();
+    id_of("table", id);
+    ck_assert_int_eq(pipe(pipe_fds), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const int fd = kept_claims_open(&kept, id, NULL);
+        if (fd >= 0 && kept_claim(fd, 7) && write(pipe_fds[1], "x", 1) == 1) {
+            pause();
+        }
+        _exit(1);
+    }
+    ck_assert_int_eq(read(pipe_fds[0], &byte, 1), 1);
+    const int fd = kept_claims_open(&kept, id, NULL);
+    ck_assert_int_ge(fd, 0);
+    ck_assert(kept_claim(fd, 6));
+    ck_assert(!kept_claim(fd, 7));
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ck_assert(kept_claim(fd, 7));
+    kept_unclaim(fd, 7);
+    close(fd);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kept");
@@ -379,6 +413,7 @@ int main(void)
     tcase_add_test(tcase, limits);
     tcase_add_test(tcase, readers_beside_writers_see_whole_files);
     tcase_add_test(tcase, all_write_into_one_shared_file);
+    tcase_add_test(tcase, a_claim_goes_with_its_process);
     tcase_add_test(tcase, a_shared_file_of_another_size_is_made_anew);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
