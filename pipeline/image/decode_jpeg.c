@@ -126,7 +126,7 @@ static void read_rows(struct jpeg_decompress_struct *codec, JDIMENSION end, unsi
     }
 }
 
-/* Pixels of the output that are decoded: whole blocks, and one block more on each side, because
+/* Pixels of one axis of the output: whole blocks, and one block more on each side, because
  * upsampling and the border of a crop reach over. */
 struct span {
     JDIMENSION begin, end;
@@ -143,6 +143,7 @@ static void decode_part(struct decode *decode, const struct look_area *look, int
                         struct decode_image *ret)
 {
     struct jpeg_decompress_struct *codec = &decode->jpeg->codec;
+    const int64_t bottom = (look->top + look->height - 1) / look->shrink;
     codec->scale_num = 8 / (unsigned)look->shrink;
     codec->scale_denom = 8;
     (void)jpeg_start_decompress(codec);
@@ -152,12 +153,15 @@ static void decode_part(struct decode *decode, const struct look_area *look, int
                                   codec->output_height),
                       x = span_of(look->left, look->width, look->shrink,
                                   side * (JDIMENSION)codec->max_h_samp_factor, codec->output_width);
+    /* Downwards libjpeg itself looks ahead as far as the last row needs: a block more would cost
+     * the entropy code of two rows of blocks. */
+    const JDIMENSION end = (JDIMENSION)bottom + 1;
     JDIMENSION left = x.begin, width = x.end - x.begin;
     if (width < codec->output_width) {
         jpeg_crop_scanline(codec, &left, &width);
     }
     const size_t stride = (size_t)width * (size_t)made;
-    unsigned char *to = decode_need(&decode->pixels, stride * (y.end - y.begin));
+    unsigned char *to = decode_need(&decode->pixels, stride * (end - y.begin));
     if (to == NULL) {
         decode->jpeg->code = ERR_NO_MEMORY;
         leave((j_common_ptr)codec);
@@ -165,13 +169,13 @@ static void decode_part(struct decode *decode, const struct look_area *look, int
     if (y.begin > 0) {
         (void)jpeg_skip_scanlines(codec, y.begin);
     }
-    read_rows(codec, y.end, to, stride);
+    read_rows(codec, end, to, stride);
     ret->part = (struct look_part){.height = ret->height,
                                    .width = ret->width,
                                    .top = (int64_t)y.begin * look->shrink,
                                    .left = (int64_t)left * look->shrink,
                                    .shrink = look->shrink};
-    ret->height = y.end - y.begin;
+    ret->height = end - y.begin;
     ret->width = width;
     ret->data = to;
 }

@@ -463,6 +463,38 @@ START_TEST(test_pipeline)
 }
 END_TEST
 
+/* A mask is cut where its picture is, though of the picture alone a part is decoded. */
+START_TEST(test_mask)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    struct fixture f;
+    unsigned char *slab;
+    fixture_init(&f);
+    fixture_add_shared(&f, "m", "images/a.jpg", "data/photos/variants/dune_q95_444.jpg");
+    fixture_add_shared(&f, "m", "masks/a.png", "data/photos/variants/dune_gray.png");
+    ck_assert_msg(fixture_compile(
+                      &f, "{\"data\": {\"train\": {\"dataset\": \"m\", \"source\": {\"images\": "
+                          "{\"masks\": \"masks\"}}}}, \"pipeline\": [{\"repeat\": 40}, {\"map\": "
+                          "{\"fields\": [\"x\", \"mask\"], \"ops\": [" CROP("") "]}}, {\"batch\": "
+                                                                                "40}]}") == 0,
+                  "%s: %s", f.err.path, f.err.text);
+    ck_assert_msg(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 40, &slab, NULL) == 0, "%s", f.err.text);
+    const unsigned char *x = slab + fixture_field(&f, PIPELINE_TRAIN, "x")->offset,
+                        *mask = slab + fixture_field(&f, PIPELINE_TRAIN, "mask")->offset;
+    for (int row = 0; row < 40; row++) {
+        unsigned char grey[SIDE * SIDE];
+        const unsigned char *at = x + row * SIDE * SIDE * 3;
+        for (int i = 0; i < SIDE * SIDE; i++, at += 3) {
+            grey[i] = (unsigned char)((299 * at[0] + 587 * at[1] + 114 * at[2] + 500) / 1000);
+        }
+        ck_assert_double_gt(psnr(grey, mask + row * SIDE * SIDE, SIDE * SIDE), 30);
+        ck_assert(row == 0 || memcmp(mask, mask + row * SIDE * SIDE, SIDE * SIDE) != 0);
+    }
+    fixture_fini(&f);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *s = suite_create("look");
@@ -479,6 +511,7 @@ static Suite *make_suite(void)
     suite_add_tcase(s, c);
     c = tcase_create("pipeline");
     tcase_add_loop_test(c, test_pipeline, 0, sizeof sames / sizeof sames[0]);
+    tcase_add_test(c, test_mask);
     tcase_set_timeout(c, 60);
     suite_add_tcase(s, c);
     return s;
