@@ -69,17 +69,18 @@ static void run(const struct op *op, const struct apply_rows *rows, double secon
     const double begin = cpu_seconds();
     double spent = 0;
     int64_t done = 0;
-    for (; spent < seconds; spent = cpu_seconds() - begin) {
+    struct tensor out = {.data = batch};
+    for (int64_t at = 0; spent < seconds; spent = cpu_seconds() - begin) {
         for (int64_t i = 0; i < n; i++, done++) {
             const struct op_key key = {.position = (uint64_t)done};
-            const struct tensor *in = &rows->fields[0][done % rows->n];
-            struct tensor out = {.data = batch + (size_t)i * row_bytes};
-            if (op_run(op, &key, in, &out, &scratch, &err) < 0) {
+            out.data = batch + (size_t)i * row_bytes;
+            if (op_run(op, &key, &rows->fields[0][at], &out, &scratch, &err) < 0) {
                 fail(&err);
             }
-            moved += bytes_of(in) + bytes_of(&out);
+            at = at + 1 < rows->n ? at + 1 : 0;
         }
     }
+    moved = (size_t)done * (bytes_of(first) + bytes_of(&out));
     printf("{\"work\": \"%s\", \"rate\": %.1f, \"bytes\": %.1f}\n", name, (double)done / spent,
            (double)moved / spent);
     free(batch);

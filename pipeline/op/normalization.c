@@ -77,17 +77,18 @@ static void run_tile(const struct normalization *k, const float *in, int64_t n, 
 static int check(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err)
 {
     const struct normalization *k = ctx;
-    char text[128];
     (void)out;
     if (k->n == 0) {
         return err_set_at(err, ERR_MISSING, "mean", "is not given, and none was learned");
     }
     const int64_t channels = in->shape.rank > 0 ? in->shape.d[in->shape.rank - 1] : 1;
+    if (k->n == 1 || k->n == channels || channels < 0) {
+        return 0;
+    }
+    char text[128];
     op_shape_text(in, text, sizeof text);
-    return k->n == 1 || k->n == channels || channels < 0
-               ? 0
-               : err_set_at(err, ERR_SHAPE, "mean", "%lld numbers do not fit the channels of %s",
-                            (long long)k->n, text);
+    return err_set_at(err, ERR_SHAPE, "mean", "%lld numbers do not fit the channels of %s",
+                      (long long)k->n, text);
 }
 
 static int run(const void *ctx, const float *params, const struct op_key *key,

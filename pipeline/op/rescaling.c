@@ -16,13 +16,14 @@ static const struct opt options[] = {
 static int check_count(const char *row, const struct opt_floats *given, const struct op_spec *in,
                        struct err *err)
 {
-    char text[128];
     const int64_t channels = in->shape.rank > 0 ? in->shape.d[in->shape.rank - 1] : 1;
+    if (given->n == 1 || (int64_t)given->n == channels || channels < 0) {
+        return 0;
+    }
+    char text[128];
     op_shape_text(in, text, sizeof text);
-    return given->n == 1 || (int64_t)given->n == channels || channels < 0
-               ? 0
-               : err_set_at(err, ERR_SHAPE, row, "%zu numbers do not fit the channels of %s",
-                            given->n, text);
+    return err_set_at(err, ERR_SHAPE, row, "%zu numbers do not fit the channels of %s", given->n,
+                      text);
 }
 
 static int check(const void *ctx, const struct op_spec *in, struct op_spec *out, struct err *err)

@@ -138,9 +138,9 @@ static int check(const void *ctx, const struct op_spec *in, struct op_spec *out,
 {
     const struct text_vectorization *k = ctx;
     const bool is_one = in->shape.rank == 0 || (in->shape.rank == 1 && in->shape.d[0] == 1);
-    char text[128];
-    op_shape_text(in, text, sizeof text);
     if (in->dtype != DTYPE_STR || in->shape.rank > 1 || (k->cut.by != SPLIT_NONE && !is_one)) {
+        char text[128];
+        op_shape_text(in, text, sizeof text);
         return err_set(err, ERR_SHAPE, "takes one text a sample%s, not %s",
                        k->cut.by == SPLIT_NONE ? ", or a list of tokens" : "", text);
     }

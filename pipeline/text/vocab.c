@@ -17,14 +17,62 @@ static uint64_t hash_number(int64_t number)
     return v ^ v >> 32;
 }
 
-static uint64_t hash_text(const char *text, size_t n)
+__extension__ typedef unsigned __int128 wide;
+
+static uint64_t mixed(uint64_t a, uint64_t b)
 {
-    return hash_fast(text, n, 0);
+    const wide product = (wide)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t read64(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static uint64_t read32(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Words are short: a call would take longer than the hash. */
+static inline uint64_t hash_text(const char *text, size_t n)
+{
+    if (n > 16) {
+        return hash_fast(text, n, 0);
+    }
+    if (n >= 8) {
+        return mixed(read64(text) ^ n, read64(text + n - 8));
+    }
+    if (n >= 4) {
+        return mixed(read32(text) | read32(text + n - 4) << 32, n);
+    }
+    const unsigned char *p = (const unsigned char *)text;
+    return n == 0 ? 0
+                  : mixed((uint64_t)p[0] | (uint64_t)p[n / 2] << 8 | (uint64_t)p[n - 1] << 16, n);
+}
+
+static inline bool same_bytes(const char *a, const char *b, size_t n)
+{
+    if (n > 16) {
+        return memcmp(a, b, n) == 0;
+    }
+    if (n >= 8) {
+        return read64(a) == read64(b) && read64(a + n - 8) == read64(b + n - 8);
+    }
+    if (n >= 4) {
+        return read32(a) == read32(b) && read32(a + n - 4) == read32(b + n - 4);
+    }
+    return n == 0 || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1]);
 }
 
 static bool is_text(const struct vocab *v, int64_t place, const char *text, size_t n)
 {
-    return v->texts[place].n == n && memcmp(v->texts[place].text, text, n) == 0;
+    return v->texts[place].n == n && same_bytes(v->texts[place].text, text, n);
 }
 
 int64_t vocab_find(const struct vocab *vocab, const char *text, size_t n)
