@@ -571,7 +571,7 @@ static int read_stages(struct compile *c)
     }
     const bool is_padded = c->batch.pads != NULL;
     int r = pad_rows(c);
-    if (is_padded) {
+    if (r == 0 && is_padded) {
         mark(c, "(one size)", false);
     }
     return r;
