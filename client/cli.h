@@ -25,7 +25,7 @@ struct cli_options {
     const char *socket;
     double timeout;
     const char *key, *kind, *dataset, *split;
-    bool detach, follow, progress, in_place, shards;
+    bool detach, follow, progress, in_place, shards, follow_links;
     int64_t after, seed, epochs;
     struct opt_ints rows;
     int stream; /* 0 train, 1 validation */

@@ -65,7 +65,9 @@ static const struct opt gc_options[] = {
     OPT_END_ROW,
 };
 static const struct opt put_options[] = {
-    OPT_STR_ROW(cli_options, kind, "auto", "What the files are: auto, idx, images."),
+    OPT_STR_ROW(cli_options, kind, "auto", "What the files are: the name of a source (docs/reference/sources.md), or auto."),
+    OPT_BOOL_ROW(cli_options, follow_links, false,
+                 "Takes what links lead to outside of the folder, too."),
     OPT_BOOL_ROW(cli_options, in_place, false,
                  "Registers a folder of the daemon's machine without copying it; the daemon's "
                  "setting in_place_roots says where that may be."),

@@ -24,6 +24,8 @@ cli_fn daemon_help;
 
 /* Uploads a file or folder and prints the data set. */
 int dataset_put_what(struct cli *cli, const struct millrace_put *what, struct err *err);
+/* What kinds of files a data set has, by its manifest; nothing if it lists none. */
+int dataset_show_files(struct cli *cli, const struct doc *dataset, struct err *err);
 /* Reads the job file of the first argument into cli->job_file and applies --set, --seed, --epochs.
  */
 int job_prepare(struct cli *cli, struct err *err);

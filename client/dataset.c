@@ -129,6 +129,7 @@ int dataset_put(struct cli *cli, struct err *err)
     const struct millrace_put put = {.name = cli->words[0],
                                      .kind = cli->options.kind,
                                      .path = cli->words[1],
+                                     .follow_links = cli->options.follow_links,
                                      .in_place = cli->options.in_place};
     return dataset_put_what(cli, &put, err);
 }
@@ -180,7 +181,8 @@ int dataset_show(struct cli *cli, struct err *err)
 {
     const struct doc *dataset = NULL;
     int rc = ask_named(cli, MSG_DATASET_SHOW, &dataset, err);
-    return rc < 0 ? rc : print_one(cli, dataset);
+    rc = rc < 0 ? rc : print_one(cli, dataset);
+    return rc < 0 || cli->options.json ? rc : dataset_show_files(cli, dataset, err);
 }
 
 int dataset_verify(struct cli *cli, struct err *err)

@@ -99,8 +99,9 @@ typedef void millrace_put_fn(void *context, const struct millrace_put_progress *
 
 struct millrace_put {
     const char *name;          /* of the data set */
-    const char *kind;          /* "auto", "idx", "images" */
+    const char *kind;          /* "auto", or the name of a source */
     const char *path;          /* a folder or a file */
+    bool follow_links;         /* those that lead out of the folder */
     bool in_place;             /* the daemon reads the folder where it lies, nothing is copied */
     millrace_put_fn *progress; /* or NULL */
     void *context;

@@ -328,7 +328,7 @@ int millrace_put(struct millrace *m, const struct millrace_put *put, struct aren
     const struct doc *answer = NULL;
     arena_init(&up.arena);
     int rc = put->in_place ? place(&up, arena, &answer, err)
-                           : put_list_read(put->path, arena, &up.list, err);
+                           : put_list_read(put->path, put->follow_links, arena, &up.list, err);
     if (rc >= 0 && !put->in_place) {
         up.progress.n_files = (int64_t)up.list.n;
         up.progress.total_bytes = up.list.bytes;

@@ -20,6 +20,8 @@ struct walk {
     struct arena *arena;
     struct put_list *list;
     size_t capacity;
+    bool follow;
+    const char *folder; /* without links */
 };
 
 static int add_file(struct walk *walk, const char *path, int64_t bytes, struct err *err)
@@ -42,6 +44,25 @@ static int add_file(struct walk *walk, const char *path, int64_t bytes, struct e
     return 0;
 }
 
+/* What a link leads to must lie in the folder, or be asked for. */
+static int check_link(const struct walk *walk, int dir_fd, const char *name, const char *path,
+                      struct err *err)
+{
+    char link[320];
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d/%.256s", dir_fd, name);
+    char *target = walk->follow ? NULL : realpath(link, NULL);
+    const size_t n = strlen(walk->folder);
+    int rc = 0;
+    if (target != NULL && !(strncmp(target, walk->folder, n) == 0 && target[n] == '/')) {
+        rc = err_set_at(err, ERR_INVALID, path,
+                        "is a link to '%s', which is not in the folder; --follow-links takes it "
+                        "nevertheless",
+                        target);
+    }
+    free(target);
+    return rc;
+}
+
 static int walk_folder(struct walk *walk, int fd, const char *path, int depth, struct err *err);
 
 static int walk_entry(struct walk *walk, int dir_fd, const char *name, const char *path, int depth,
@@ -58,10 +79,12 @@ static int walk_entry(struct walk *walk, int dir_fd, const char *name, const cha
         }
         return walk_folder(walk, fd, path, depth + 1, err);
     }
-    if (S_ISLNK(st.st_mode) && (fstatat(dir_fd, name, &st, 0) != 0 || !S_ISREG(st.st_mode))) {
+    const bool is_link = S_ISLNK(st.st_mode);
+    if (is_link && (fstatat(dir_fd, name, &st, 0) != 0 || !S_ISREG(st.st_mode))) {
         return 0;
     }
-    return S_ISREG(st.st_mode) ? add_file(walk, path, (int64_t)st.st_size, err) : 0;
+    int rc = is_link ? check_link(walk, dir_fd, name, path, err) : 0;
+    return rc == 0 && S_ISREG(st.st_mode) ? add_file(walk, path, (int64_t)st.st_size, err) : rc;
 }
 
 /* Takes fd. A class without a single sample is a mistake that would only show as a class never
@@ -100,9 +123,10 @@ static int by_path(const void *a, const void *b)
     return strcmp(x->path, y->path);
 }
 
-int put_list_read(const char *path, struct arena *arena, struct put_list *ret, struct err *err)
+int put_list_read(const char *path, bool follow, struct arena *arena, struct put_list *ret,
+                  struct err *err)
 {
-    struct walk walk = {.arena = arena, .list = ret};
+    struct walk walk = {.arena = arena, .list = ret, .follow = follow};
     struct stat st;
     *ret = (struct put_list){.root = path};
     if (stat(path, &st) != 0) {
@@ -119,7 +143,14 @@ int put_list_read(const char *path, struct arena *arena, struct put_list *ret, s
     if (fd < 0) {
         return err_errno(err, errno, "open the folder '%s'", path);
     }
+    char *folder = realpath(path, NULL);
+    walk.folder = folder != NULL && folder[1] == '\0' ? "" : folder;
+    if (folder == NULL) {
+        close(fd);
+        return err_errno(err, errno, "find '%s'", path);
+    }
     int rc = walk_folder(&walk, fd, "", 0, err);
+    free(folder);
     if (rc == 0) {
         qsort(ret->files, ret->n, sizeof(*ret->files), by_path);
     } else if (err != NULL && err->path[0] == '\0') {

@@ -6,7 +6,8 @@
  * Errors:   ERR_NOT_FOUND, ERR_DENIED, ERR_IO, ERR_LIMIT; ERR_INVALID for a folder without files.
  * path = the file. Lifetime: the arena's.
  *
- * Hidden files are left out. Links to files are followed, links to folders are not.
+ * Hidden files are left out. Links to files are followed, links to folders are not. A link that
+ * leads out of the folder is refused by its name: nobody would see what it makes public.
  */
 #ifndef CLIENT_PUT_LIST_H
 #define CLIENT_PUT_LIST_H
@@ -33,8 +34,9 @@ struct put_list {
 
 typedef int put_list_fn(void *context, const struct put_file *file, int64_t done_bytes);
 
-/* Names and sizes. */
-int put_list_read(const char *path, struct arena *arena, struct put_list *ret, struct err *err);
+/* Names and sizes. follow: links that lead out of the folder, too. */
+int put_list_read(const char *path, bool follow, struct arena *arena, struct put_list *ret,
+                  struct err *err);
 /* Content ids, with a few threads that end with the call. fn (or NULL) is told of what was read, on
  * the caller's thread; other than 0 ends with ERR_INTERRUPTED. */
 int put_list_hash(struct put_list *list, put_list_fn *fn, void *context, struct err *err);

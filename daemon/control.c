@@ -236,6 +236,11 @@ void control_event_to(struct daemon *daemon, const struct sock_peer *peer, const
     }
 }
 
+bool control_is_there(struct daemon *daemon, const struct sock_peer *peer)
+{
+    return daemon->control == NULL || send_event(daemon, peer, "", 0, "working", NULL) >= 0;
+}
+
 /* Who is gone or does not read is dropped, not waited for. */
 void control_event(struct daemon *daemon, const char *job, int64_t seq, const char *kind,
                    const struct doc *data)

@@ -45,6 +45,8 @@ bool control_may_watch(const struct daemon *daemon);
 bool control_is_watched(const struct daemon *daemon, const char *job);
 void control_event_to(struct daemon *daemon, const struct sock_peer *peer, const char *job,
                       int64_t seq, const char *kind, const struct doc *data);
+/* Is a client that waits for an answer still connected? Asked by sending it the event "working". */
+bool control_is_there(struct daemon *daemon, const struct sock_peer *peer);
 void control_event(struct daemon *daemon, const char *job, int64_t seq, const char *kind,
                    const struct doc *data);
 

@@ -168,6 +168,7 @@ static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     notify_tick(daemon);
+    pipeline_tick(daemon);
     keep_tick(daemon);
     for (struct job *job = daemon->jobs->head; job != NULL; job = job->next) {
         if (job->run != NULL) {

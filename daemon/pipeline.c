@@ -113,14 +113,31 @@ static void on_end(struct process *process, void *context)
     leave(ask);
 }
 
+static void stop(struct ask *ask)
+{
+    if (ask->process != NULL) {
+        process_kill(ask->process, PROCESS_STOPPED);
+    }
+    if (ask->running != NULL) {
+        drain_stop(ask->running);
+    }
+}
+
 void pipeline_stop(struct daemon *daemon)
 {
     for (struct ask *ask = daemon->asks; ask != NULL; ask = ask->next) {
-        if (ask->process != NULL) {
-            process_kill(ask->process, PROCESS_STOPPED);
-        }
-        if (ask->running != NULL) {
-            drain_stop(ask->running);
+        stop(ask);
+    }
+}
+
+void pipeline_tick(struct daemon *daemon)
+{
+    for (struct ask *ask = daemon->asks; ask != NULL; ask = ask->next) {
+        if (!ask->answered && !control_is_there(daemon, &ask->request.peer)) {
+            ask->answered = true; /* nobody is there to be told */
+            log_put(daemon->log, LOG_LEVEL_INFO, "a client left; its pipeline is stopped",
+                    LOG_NUMBER("uid", ask->request.uid));
+            stop(ask);
         }
     }
 }

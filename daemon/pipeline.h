@@ -15,5 +15,7 @@
 control_fn pipeline_on_explain, pipeline_on_preview, pipeline_on_run, pipeline_on_save;
 
 void pipeline_stop(struct daemon *daemon);
+/* Ends those whose client has left. */
+void pipeline_tick(struct daemon *daemon);
 
 #endif

@@ -1,6 +1,7 @@
 #include "daemon/upload_list.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -189,14 +190,37 @@ static int read_frame(const struct sock_frame *frame, const struct settings *set
     return rc;
 }
 
-/* IDX wins, because a folder of IDX files may hold a picture for the readers. */
+static const char *const kinds[] = {
+    "auto",
+#define KIND_ROW(name) #name,
+#include "daemon/source_kinds.h"
+#undef KIND_ROW
+};
+enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+/* The name as the table has it. */
+static int check_kind(const char *kind, const char **ret, struct err *err)
+{
+    char list[300] = "";
+    for (size_t i = 0; i < N_KINDS; i++) {
+        const size_t used = strlen(list);
+        if (strcmp(kinds[i], kind) == 0) {
+            *ret = kinds[i];
+            return 0;
+        }
+        (void)snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", kinds[i]);
+    }
+    const char *near = err_nearest(kind, kinds, N_KINDS);
+    return err_set_at(err, ERR_UNKNOWN, "kind", "'%.64s' is no kind of data set%s%s%s (%s)", kind,
+                      near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+                      near != NULL ? "'?" : "", list);
+}
+
+/* IDX wins, because a folder of IDX files may hold a picture for the readers. What is named is
+ * taken by its name: whether the files are such ones the source finds. */
 static int find_kind(struct upload_list *list, const char *kind, struct err *err)
 {
-    static const char *const kinds[] = {"auto", "idx", "images"};
-    size_t n_images = 0;
-    size_t n_idx = 0;
-    size_t n_data = 0;
-    size_t n_aside = 0;
+    size_t n_images = 0, n_idx = 0, n_data = 0, n_aside = 0;
     for (size_t i = 0; i < list->n; i++) {
         const char *path = list->files[i].path;
         n_images += is_image(path);
@@ -206,18 +230,13 @@ static int find_kind(struct upload_list *list, const char *kind, struct err *err
     }
     list->kind = n_idx > 0 ? "idx" : n_images + n_aside == list->n ? "images" : "auto";
     if (kind != NULL && strcmp(kind, "auto") != 0) {
-        if (strcmp(kind, "idx") != 0 && strcmp(kind, "images") != 0) {
-            const char *near = err_nearest(kind, kinds, 3);
-            return err_set_at(err, ERR_UNKNOWN, "kind",
-                              "'%s' is no kind of data set%s%s (auto, idx, images)", kind,
-                              near != NULL ? "; the nearest is " : "", near != NULL ? near : "");
-        }
-        list->kind = strcmp(kind, "idx") == 0 ? "idx" : "images";
+        return check_kind(kind, &list->kind, err);
     }
-    if (n_images == 0 && (strcmp(list->kind, "images") == 0 || n_data + n_idx == 0)) {
+    if (n_images == 0 && n_data + n_idx == 0) {
         return err_set_at(err, ERR_INVALID, "files",
                           "no file ends in .jpg, .png, .webp, -ubyte[.gz], .npy, .npz, .csv, "
-                          ".jsonl, .tfrecord, .tar, .wav, .avi or what else a source reads");
+                          ".jsonl, .tfrecord, .tar, .wav, .avi or what else a source reads; "
+                          "--kind says what they are");
     }
     return 0;
 }
@@ -245,7 +264,7 @@ const char *upload_list_split(const struct upload_list *list, const struct uploa
 static void find_splits(struct upload_list *list, struct arena *arena)
 {
     bool idx = strcmp(list->kind, "idx") == 0;
-    bool all = strcmp(list->kind, "auto") == 0;
+    bool all = !idx && strcmp(list->kind, "images") != 0;
     struct doc *map = doc_new(arena);
     doc_set_map(map);
     for (size_t i = 0; i < list->n; i++) {

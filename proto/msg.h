@@ -186,7 +186,7 @@ struct msg_error {
 struct msg_event { /* daemon to a watching client, without id */
     const char *job;
     int64_t seq;
-    const char *kind; /* "snapshot", "state", "progress", "epoch", "checkpoint", "log", "quarantine", "workers", "adapting" */
+    const char *kind; /* "snapshot", "state", "progress", "epoch", "checkpoint", "log", "quarantine", "workers", "adapting"; "working" */
     const struct doc *data;
 };
 

@@ -21,7 +21,7 @@ const struct opt msg_named_options[] = {
 };
 const struct opt msg_dataset_begin_options[] = {
     STR_REQUIRED(msg_dataset_begin, name, "Name of the data set."),
-    OPT_STR_ROW(msg_dataset_begin, kind, "auto", "auto, idx or images."),
+    OPT_STR_ROW(msg_dataset_begin, kind, "auto", "Name of a source, or auto."),
     OPT_END_ROW,
 };
 const struct opt msg_dataset_chunk_options[] = {
@@ -197,7 +197,7 @@ const struct opt msg_error_options[] = {
 const struct opt msg_event_options[] = {
     STR(msg_event, job, "Job."),
     I64(msg_event, seq, "Sequence number within the job."),
-    STR(msg_event, kind, "snapshot, state, progress, epoch, checkpoint, log, quarantine or workers."),
+    STR(msg_event, kind, "snapshot, state, progress, epoch, checkpoint, log, quarantine or workers; working: an answer is on its way."),
     DOC(msg_event, data, "As the kind says."),
     OPT_END_ROW,
 };

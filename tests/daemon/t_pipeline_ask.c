@@ -125,6 +125,42 @@ START_TEST(bounds_them)
 }
 END_TEST
 
+/* A client that goes away takes its pipeline with it, long before check_seconds. */
+START_TEST(ends_with_its_client)
+{
+    const struct msg_pipeline_explain body = {.job = make_job("{\"check_hangs\": true}")};
+    fixture_end(&f, SIGKILL);
+    fixture_arg(&f, "--check-seconds=3600");
+    fixture_arg(&f, "--max-previews=1");
+    fixture_start(&f);
+    (void)fixture_send(&f, MSG_PIPELINE_EXPLAIN, &body, NULL, 0);
+    ck_assert_ptr_null(fixture_ask(&f, MSG_PIPELINE_EXPLAIN, &body, NULL, 0));
+    ck_assert_int_eq(f.err.code, ERR_BUSY);
+    fixture_connect(&f); /* drops the connection */
+    struct msg_pipeline_explain good = {.job = make_job("{}")};
+    ck_assert_msg(test_wait(is_answered, &good, 20000), "%s", f.err.text);
+}
+END_TEST
+
+/* And one that waits keeps it: the negative control. */
+START_TEST(goes_on_with_its_client)
+{
+    const struct msg_pipeline_explain body = {.job = make_job("{\"check_hangs\": true}")};
+    fixture_end(&f, SIGKILL);
+    fixture_arg(&f, "--check-seconds=3600");
+    fixture_arg(&f, "--max-previews=1");
+    fixture_start(&f);
+    (void)fixture_send(&f, MSG_PIPELINE_EXPLAIN, &body, NULL, 0);
+    for (int i = 0; i < 3; i++) { /* of the daemon's ticks */
+        (void)fixture_event(&f, NULL);
+        ck_assert_msg(f.event != NULL && strcmp(f.event->kind, "working") == 0, "%s",
+                      f.event != NULL ? f.event->kind : "none");
+    }
+    ck_assert_ptr_null(fixture_ask(&f, MSG_PIPELINE_EXPLAIN, &body, NULL, 0));
+    ck_assert_int_eq(f.err.code, ERR_BUSY);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("pipeline_ask");
@@ -134,6 +170,8 @@ static Suite *make_suite(void)
     tcase_add_loop_test(tcase, believes_no_places, 0, sizeof(frames) / sizeof(frames[0]));
     tcase_add_loop_test(tcase, says_how_it_ended, 0, sizeof(ends) / sizeof(ends[0]));
     tcase_add_test(tcase, bounds_them);
+    tcase_add_test(tcase, ends_with_its_client);
+    tcase_add_test(tcase, goes_on_with_its_client);
     suite_add_tcase(suite, tcase);
     return suite;
 }
