@@ -175,6 +175,11 @@ const struct cli_command cli_table[] = {
      "JOB is an id or a name; a name means its newest job.", run_watch},
     {"list", "", 0, 0, no_options, "Lists the jobs, newest first.", NULL, job_list},
     {"show", "JOB", 1, 1, no_options, "Prints everything about a job.", NULL, job_show},
+    {"quarantine", "JOB", 1, 1, no_options,
+     "Lists the samples of a job that could not be read: file, offset, reason.",
+     "The offset is where the sample begins in the file, unpacked. A sample is convicted when it "
+     "ended three workers that\nhad nothing else in hand; others were refused by a decoder.",
+     job_quarantine},
     {"logs", "JOB", 1, 1, logs_options, "Prints a job's log.", NULL, job_logs},
     {"cancel", "JOB", 1, 1, no_options, "Ends a job.", NULL, job_cancel},
     {"pause", "JOB", 1, 1, no_options, "Saves a job's state and pauses it.", NULL, job_pause},

@@ -10,7 +10,8 @@
 typedef int cli_fn(struct cli *cli, struct err *err);
 
 cli_fn run_command, run_watch;
-cli_fn job_submit, job_check, job_list, job_show, job_logs, job_cancel, job_pause, job_resume;
+cli_fn job_submit, job_check, job_list, job_show, job_quarantine, job_logs, job_cancel, job_pause,
+    job_resume;
 cli_fn dataset_get, dataset_get_head, dataset_get_gc;
 cli_fn dataset_put, dataset_pack, dataset_list, dataset_show, dataset_verify, dataset_remove;
 cli_fn feed_command;

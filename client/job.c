@@ -328,6 +328,52 @@ int job_show(struct cli *cli, struct err *err)
     return rc;
 }
 
+static void print_quarantine(struct cli *cli, const struct doc *list, struct buf *out)
+{
+    struct show_table table;
+    const size_t n = list != NULL && list->type == DOC_LIST ? list->n : 0;
+    show_table_init(&table, &cli->arena, 5, 1u << 1 | 1u << 3);
+    show_cell(&table, "STREAM");
+    show_cell(&table, "SAMPLE");
+    show_cell(&table, "FILE");
+    show_cell(&table, "OFFSET");
+    show_cell(&table, "REASON");
+    for (size_t i = 0; i < n; i++) {
+        const struct doc *bad = doc_at(list, i);
+        char offset[SHOW_TEXT] = "-";
+        if (doc_int(bad, "offset", -1) >= 0) {
+            (void)snprintf(offset, sizeof(offset), "%lld", (long long)doc_int(bad, "offset", 0));
+        }
+        show_cell(&table, "%s", doc_str(bad, "stream", ""));
+        show_cell(&table, "%lld", (long long)doc_int(bad, "sample", 0));
+        show_cell(&table, "%s", doc_str(bad, "path", ""));
+        show_cell(&table, "%s", offset);
+        show_cell(&table, "%s", doc_str(bad, "reason", ""));
+    }
+    if (n == 0) {
+        buf_puts(out, "no bad sample\n");
+    } else {
+        show_table_print(&table, cli->term.dim, cli->term.plain, out);
+    }
+}
+
+int job_quarantine(struct cli *cli, struct err *err)
+{
+    const struct msg_named body = {.name = cli->words[0]};
+    const struct doc *answer = NULL;
+    struct buf out = {0};
+    int rc = cli_ask(cli, MSG_JOB_SHOW, &body, &answer, err);
+    const struct doc *list = rc >= 0 ? doc_get(answer, "quarantine") : NULL;
+    if (rc >= 0 && cli->options.json && list != NULL) {
+        cli_print_json(list);
+    } else if (rc >= 0) {
+        print_quarantine(cli, list, &out);
+        cli_print(&out);
+    }
+    buf_fini(&out);
+    return rc;
+}
+
 /* ---- logs
  * ---------------------------------------------------------------------------------------- */
 

@@ -10,7 +10,7 @@ struct db {
     sqlite3 *handle;
     sqlite3_stmt *statements[DB_MAX_];
 };
-enum { DB_VERSION = 3 };
+enum { DB_VERSION = 4 };
 
 struct db_row {
     sqlite3_stmt *statement;
@@ -74,7 +74,8 @@ static const char db_schema[] =
     " reason TEXT, tensors TEXT, time INTEGER NOT NULL, PRIMARY KEY(job, file));"
     "CREATE TABLE IF NOT EXISTS quarantine(job TEXT NOT NULL, stream TEXT NOT NULL, sample INTEGER "
     "NOT NULL, path TEXT, reason TEXT,"
-    " convicted INTEGER NOT NULL, time INTEGER NOT NULL, PRIMARY KEY(job, stream, sample)) WITHOUT "
+    " convicted INTEGER NOT NULL, time INTEGER NOT NULL, offset INTEGER NOT NULL DEFAULT -1, "
+    "PRIMARY KEY(job, stream, sample)) WITHOUT "
     "ROWID;"
     "CREATE TABLE IF NOT EXISTS feed(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, uid INTEGER "
     "NOT NULL, spec TEXT NOT NULL, manifest TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT "
@@ -97,10 +98,14 @@ static const char db_from_1[] =
 static const char db_from_2[] =
     "INSERT OR IGNORE INTO name SELECT name, MAX(version) FROM version GROUP BY name;";
 
+/* From version 3: bad samples had no place in their files. */
+static const char db_from_3[] =
+    "ALTER TABLE quarantine ADD COLUMN offset INTEGER NOT NULL DEFAULT -1;";
+
 static const struct {
     int version; /* a database of this one or an older one needs the step */
     const char *sql;
-} db_steps[] = {{1, db_from_1}, {2, db_from_2}};
+} db_steps[] = {{1, db_from_1}, {2, db_from_2}, {3, db_from_3}};
 
 static int fail(struct db *db, int rc, const char *what, struct err *err)
 {

@@ -56,6 +56,6 @@ DB_ROW(EPOCHS,          "SELECT job, epoch, metrics, time FROM epoch ORDER BY jo
 DB_ROW(EPOCH_PUT,       "INSERT OR REPLACE INTO epoch(job, epoch, metrics, time) VALUES(?,?,?,?)")
 DB_ROW(CHECKPOINTS,     "SELECT job, file, epoch, step, global_step, reason, tensors, time FROM checkpoint ORDER BY job, time, rowid")
 DB_ROW(CHECKPOINT_PUT,  "INSERT OR REPLACE INTO checkpoint(job, file, epoch, step, global_step, reason, tensors, time) VALUES(?,?,?,?,?,?,?,?)")
-DB_ROW(QUARANTINES,     "SELECT job, stream, sample, path, reason, convicted, time FROM quarantine ORDER BY job, stream, sample")
-DB_ROW(QUARANTINE_PUT,  "INSERT OR REPLACE INTO quarantine(job, stream, sample, path, reason, convicted, time) VALUES(?,?,?,?,?,?,?)")
+DB_ROW(QUARANTINES,     "SELECT job, stream, sample, path, reason, convicted, time, offset FROM quarantine ORDER BY job, stream, sample")
+DB_ROW(QUARANTINE_PUT,  "INSERT OR REPLACE INTO quarantine(job, stream, sample, path, reason, convicted, time, offset) VALUES(?,?,?,?,?,?,?,?)")
 // clang-format on

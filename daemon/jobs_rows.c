@@ -178,6 +178,7 @@ void jobs_rows_add_quarantine(struct job *job, const struct msg_child_quarantine
     doc_put_str(item, arena, "stream", stream);
     doc_put_int(item, arena, "sample", bad->sample);
     doc_put_str(item, arena, "path", bad->path);
+    doc_put_int(item, arena, "offset", bad->offset);
     doc_put_str(item, arena, "reason", bad->reason);
     doc_put_bool(item, arena, "convicted", bad->convicted);
     put_clock(item, arena, time_us);
@@ -191,6 +192,7 @@ void jobs_rows_quarantine(struct job *job, const struct db_row *row)
         .path = db_text(row, 3),
         .reason = db_text(row, 4),
         .convicted = db_int(row, 5) != 0,
+        .offset = db_int(row, 7),
     };
     jobs_rows_add_quarantine(job, &bad, db_int(row, 6));
 }

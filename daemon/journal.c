@@ -163,8 +163,8 @@ void journal_checkpoint(struct job *job, const struct msg_child_checkpoint *chec
 static int more_quarantine(struct event_task *task, struct db *db, struct err *err)
 {
     const struct msg_child_quarantine *bad = &task->bad;
-    return db_run(db, DB_QUARANTINE_PUT, err, "ssissii", task->job, bad->stream, bad->sample,
-                  bad->path, bad->reason, (int64_t)bad->convicted, task->time_us);
+    return db_run(db, DB_QUARANTINE_PUT, err, "ssissiii", task->job, bad->stream, bad->sample,
+                  bad->path, bad->reason, (int64_t)bad->convicted, task->time_us, bad->offset);
 }
 
 void journal_quarantine(struct job *job, const struct msg_child_quarantine *bad,

@@ -54,6 +54,7 @@ static int open_leaf(const struct job_spec *job, int which, struct pool *pool, s
 {
     const struct job_stream *stream =
         which == PIPELINE_TRAIN ? &job->data.train : &job->data.validation;
+    pool->takes_bad = job->data.on_error != JOB_ON_ERROR_FAIL;
     int r = stream->dataset == NULL ? err_set(err, ERR_MISSING, "the job has no such data")
                                     : pool_open(pool, stream, ret, err);
     if (r < 0) {

@@ -75,6 +75,7 @@ static void record(struct chunk *c, int64_t row, int64_t sample, const struct er
         .row = row,
         .sample = sample,
         .path = arena_strdup(c->arena, pool_path(&c->pipeline->pools[c->make->stream], sample)),
+        .offset = pool_offset(&c->pipeline->pools[c->make->stream], sample),
         .reason = arena_strdup(c->arena, err->text),
     };
 }

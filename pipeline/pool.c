@@ -176,6 +176,7 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
                                  .dataset = data->dataset,
                                  .files = doc_get(manifest->files, "files"),
                                  .shards = doc_get(manifest->files, "shards"),
+                                 .takes_bad = pool->takes_bad,
                                  .split = data->split,
                                  .kept = pool->store->kept,
                                  .feed = doc_get(manifest->files, "feed"),
@@ -210,14 +211,29 @@ int pool_open(struct pool *pool, const struct job_stream *data, struct source **
     return r;
 }
 
-const char *pool_path(const struct pool *pool, int64_t sample)
+static const struct source *source_of(const struct pool *pool, int64_t sample)
 {
     for (const struct pool_item *item = pool->first; item != NULL; item = item->next) {
         const struct source *source = &item->source;
         if (source->desc != NULL && source->is_stored && sample >= source->base &&
             sample - source->base < source->samples) {
-            return source->desc->path(source, sample - source->base);
+            return source;
         }
     }
-    return "?";
+    return NULL;
+}
+
+const char *pool_path(const struct pool *pool, int64_t sample)
+{
+    const struct source *source = source_of(pool, sample);
+    return source != NULL ? source->desc->path(source, sample - source->base) : "?";
+}
+
+int64_t pool_offset(const struct pool *pool, int64_t sample)
+{
+    const struct source *source = source_of(pool, sample);
+    if (source == NULL) {
+        return -1;
+    }
+    return source->desc->offset != NULL ? source->desc->offset(source, sample - source->base) : 0;
 }

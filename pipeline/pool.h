@@ -25,6 +25,7 @@ struct pool {
     const struct pipeline_store *store;
     struct pool_item *first;
     int64_t samples; /* of all data sets opened */
+    bool takes_bad;  /* on_error: a malformed record is a bad sample */
     /* Of all stages and ops in the order in which they are written, inner streams included. */
     struct stage_names stage_names;
     struct op_names op_names;
@@ -52,5 +53,7 @@ struct stream *pool_stream(struct pool *pool); /* empty */
 struct stream *pool_inner(const struct pool *pool, int i);
 /* The file of a sample. */
 const char *pool_path(const struct pool *pool, int64_t sample);
+/* Where it begins in the file, unpacked; -1: not known. */
+int64_t pool_offset(const struct pool *pool, int64_t sample);
 
 #endif

@@ -30,6 +30,7 @@ struct source_store {
     const struct doc *files;    /* [{path, bytes, id}] sorted by path; in place: proto/place.h */
     const struct doc *shards;   /* [{path, bytes, id}] that files with `shard` lie in, or NULL */
     const char *split;          /* or NULL */
+    bool takes_bad;             /* records that are malformed are left to whoever reads them */
     const struct doc *feed;     /* of the manifest, or NULL: what a client feeds */
     struct asks *asks;          /* or NULL: nobody can be asked */
     struct source_packs *packs; /* where small files lie; source_open looks */
@@ -86,6 +87,8 @@ struct source_desc {
     int (*picture)(struct source *source, const void *data, size_t size, struct tensor *ret,
                    struct err *err);
     const char *(*path)(const struct source *source, int64_t sample);
+    /* Where it begins in that file, unpacked; -1: not known. NULL: a file is a sample. */
+    int64_t (*offset)(const struct source *source, int64_t sample);
     /* Further files that a sample stands in while they are open, i from 0; NULL behind the last.
      * May be NULL: there is none. */
     const char *(*path_beside)(const struct source *source, int64_t sample, int i);

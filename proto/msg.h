@@ -252,6 +252,7 @@ struct msg_child_quarantine { /* trainer to daemon; answered by quarantined with
     const char *stream; /* "train", "validation" */
     int64_t sample;     /* index in the data set's split */
     const char *path;   /* of the file in the data set */
+    int64_t offset;     /* where it begins there, of the file unpacked; -1: nowhere that is known */
     const char *reason;
     bool convicted; /* killed three workers alone; false: bad bytes, named by the decoder */
 };
@@ -305,6 +306,7 @@ struct msg_chunk_wait {
 struct msg_chunk_bad {
     int64_t row, sample;
     const char *path;
+    int64_t offset; /* in the file */
     const char *reason;
 };
 struct msg_chunk_done { /* inline mode: one raw frame a field follows */

@@ -274,6 +274,7 @@ const struct opt msg_child_quarantine_options[] = {
     STR(msg_child_quarantine, stream, "train or validation."),
     I64(msg_child_quarantine, sample, "Index in the split."),
     STR(msg_child_quarantine, path, "File in the data set."),
+    I64(msg_child_quarantine, offset, "Where the sample begins in the file, unpacked; -1 where that is not known."),
     STR(msg_child_quarantine, reason, "One sentence for people."),
     OPT_BOOL_ROW(msg_child_quarantine, convicted, 0, "It killed three workers that had nothing else in hand."),
     OPT_END_ROW,
@@ -324,6 +325,7 @@ static const struct opt chunk_bad_options[] = {
     I64(msg_chunk_bad, row, "Of the batch."),
     I64(msg_chunk_bad, sample, "Index in the split."),
     STR(msg_chunk_bad, path, "File in the data set."),
+    I64(msg_chunk_bad, offset, "Where the sample begins in the file, unpacked; -1 where that is not known."),
     STR(msg_chunk_bad, reason, "One sentence for people."),
     OPT_END_ROW,
 };

@@ -341,6 +341,7 @@ void feeder_bad(struct feeder *feeder, struct doc *list, struct arena *arena)
         doc_put_str(map, arena, "stream", names[bad->stream]);
         doc_put_int(map, arena, "sample", bad->sample);
         doc_put_str(map, arena, "path", bad->path);
+        doc_put_int(map, arena, "offset", bad->offset);
         doc_put_str(map, arena, "reason", bad->reason);
         doc_put_bool(map, arena, "convicted", bad->convicted);
     }

@@ -29,6 +29,7 @@ static void add_known(struct feeder *feeder, const struct doc *map, struct arena
     struct feeder_bad_row *bad = &feeder->bads[feeder->n_bads++];
     *bad = (struct feeder_bad_row){.stream = stream,
                                    .sample = sample,
+                                   .offset = doc_int(map, "offset", -1),
                                    .path = arena_strdup(arena, doc_str(map, "path", "")),
                                    .reason = arena_strdup(arena, doc_str(map, "reason", "")),
                                    .convicted = doc_bool(map, "convicted", false)};
@@ -104,6 +105,7 @@ static void report(struct feeder *feeder, int index, const struct msg_chunk_bad 
     struct board_batch *batch = &feeder->board.batches[index];
     struct feeder_bad_row bad = {.stream = batch->at.stream,
                                  .sample = row->sample,
+                                 .offset = row->offset,
                                  .path = row->path != NULL ? row->path : "",
                                  .reason = row->reason != NULL ? row->reason : "",
                                  .convicted = is_skipped(batch, row->row)};
@@ -119,6 +121,7 @@ static void report(struct feeder *feeder, int index, const struct msg_chunk_bad 
                                         .stream = stream_names[bad.stream],
                                         .sample = bad.sample,
                                         .path = bad.path,
+                                        .offset = bad.offset,
                                         .reason = bad.reason,
                                         .convicted = bad.convicted};
     if (bad.convicted && feeder->n_holds < FEEDER_HOLDS_MAX) {

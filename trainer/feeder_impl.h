@@ -18,7 +18,7 @@ enum {
 };
 
 struct feeder_bad_row {
-    int64_t stream, sample;
+    int64_t stream, sample, offset;
     const char *path, *reason;
     bool convicted;
 };

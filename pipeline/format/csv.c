@@ -147,6 +147,26 @@ static int read_header(struct csv *csv, struct err *err)
     return r;
 }
 
+static bool is_bad_row(int code)
+{
+    return code == ERR_CORRUPT || code == ERR_ENCODING || code == ERR_SCHEMA || code == ERR_VALUE;
+}
+
+/* Behind the end of the line. */
+static int skip_line(struct csv *csv, int64_t at, int64_t *ret_next, struct err *err)
+{
+    for (int64_t from = at;;) {
+        const unsigned char *data = NULL;
+        const int64_t got = input_window_peek(&csv->window, from, 4096, &data, err);
+        const unsigned char *end = got > 0 ? memchr(data, '\n', (size_t)got) : NULL;
+        if (got < 0 || got == 0 || end != NULL) {
+            *ret_next = from + (end != NULL ? end + 1 - data : 0);
+            return got < 0 ? (int)got : 0;
+        }
+        from += got;
+    }
+}
+
 /* All rows: their places, and what they hold. */
 static int read_rows(struct csv *csv, bool is_given, struct err *err)
 {
@@ -154,9 +174,17 @@ static int read_rows(struct csv *csv, bool is_given, struct err *err)
     for (;;) {
         const int64_t first = line;
         int r = csv_scan_row(csv, at, &line, &next, err);
-        if (r == 0 && csv->n_fields > 0) {
+        const bool is_scanned = r == 0;
+        if (is_scanned && csv->n_fields > 0) {
             r = is_given ? csv_convert(csv, first, err) : csv_learn(csv, first, err);
-            r = r < 0 ? r : offsets_add(&csv->rows, at, err);
+        }
+        const bool is_bad = csv->options.takes_bad && is_bad_row(r);
+        if (is_bad) {
+            r = is_scanned ? 0 : skip_line(csv, at, &next, err);
+            line = is_scanned ? line : first + 1;
+        }
+        if (r == 0 && (is_bad || csv->n_fields > 0)) {
+            r = offsets_add(&csv->rows, at, err);
         }
         if (r < 0 || next == at) {
             return r;
@@ -274,6 +302,11 @@ void csv_close(struct csv *csv)
 size_t csv_rows(const struct csv *csv)
 {
     return csv->rows.n;
+}
+
+int64_t csv_offset(const struct csv *csv, size_t row)
+{
+    return csv->rows.at[row];
 }
 
 const struct csv_column *csv_columns(const struct csv *csv, size_t *ret_n)

@@ -11,7 +11,8 @@
  * Source: RFC 4180, strictly: a quote stands only around a whole field, inside it is doubled. Lines
  * end with \n or \r\n, blank ones are skipped, a byte order mark too. UTF-8 without NUL. Opening
  * reads all of it once: the place of each row is noted, types are found (a whole number, else a
- * number, else a text) or checked.
+ * number, else a text) or checked. With takes_bad it goes on behind the line of a row that is
+ * malformed, but where a quote is not closed, since what is one row then is not known.
  */
 #ifndef FORMAT_CSV_H
 #define FORMAT_CSV_H
@@ -37,8 +38,9 @@ struct csv_column {
 struct csv_options {
     char delimiter; /* 0: a comma */
     bool has_header;
-    bool takes_missing;         /* empty numbers, and those of `missing` */
-    bool takes_all;             /* nan, inf */
+    bool takes_bad;     /* a row that is malformed is an error of csv_row, not of csv_open */
+    bool takes_missing; /* empty numbers, and those of `missing` */
+    bool takes_all;     /* nan, inf */
     const char *const *missing; /* words that mean nothing, NULL at the end; or NULL */
     /* What the columns must be: by name with a header (in any order), else in order. NULL: found.
      */
@@ -64,6 +66,7 @@ void csv_close(struct csv *csv); /* takes NULL */
 bool csv_was_known(const struct csv *csv);
 void csv_save(const struct csv *csv, struct buf *out);
 size_t csv_rows(const struct csv *csv);
+int64_t csv_offset(const struct csv *csv, size_t row); /* in the file, unpacked */
 const struct csv_column *csv_columns(const struct csv *csv, size_t *ret_n);
 /* A value a column. */
 int csv_row(struct csv *csv, size_t row, const struct csv_value **ret, struct err *err);

@@ -86,6 +86,9 @@ int csv_convert(struct csv *csv, int64_t line, struct err *err)
 
 int csv_learn(struct csv *csv, int64_t line, struct err *err)
 {
+    if (csv->options.takes_bad && csv->n_fields != csv->n_columns) {
+        return check_count(csv, line, err); /* what stands in such a row teaches nothing */
+    }
     for (size_t c = 0; c < csv->n_columns && c < csv->n_fields; c++) {
         struct csv_column *column = &csv->columns[c];
         const struct csv_field *field = &csv->fields[c];

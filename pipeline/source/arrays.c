@@ -502,6 +502,15 @@ static const char *path_beside(const struct source *source, int64_t sample, int 
     return i + 1 < source->spec.n ? k->columns[i + 1].array->path : NULL;
 }
 
+static int64_t offset_arrays(const struct source *source, int64_t sample)
+{
+    const struct arrays *k = source->ctx;
+    const struct npy *npy = k->columns[0].array->npy; /* of x, whose file is named */
+    return npy != NULL && npy->n_rows > 0 && !npy->is_fortran
+               ? npy->begin + sample * ((npy->in.size - npy->begin) / npy->n_rows)
+               : -1;
+}
+
 const struct source_desc source_arrays = {
     .name = "arrays",
     .summary =
@@ -517,5 +526,6 @@ const struct source_desc source_arrays = {
     .read = read_arrays,
     .read_rows = read_rows_arrays,
     .path = path_arrays,
+    .offset = offset_arrays,
     .path_beside = path_beside,
 };

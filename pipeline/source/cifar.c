@@ -144,6 +144,14 @@ static const char *path_cifar(const struct source *source, int64_t sample)
     return k->parts.v[parts_of(&k->parts, sample)].path;
 }
 
+static int64_t offset_cifar(const struct source *source, int64_t sample)
+{
+    const struct cifar_source *k = source->ctx;
+    const int part = parts_of(&k->parts, sample);
+    const int64_t each = k->files[part].n_labels + CIFAR_PIXELS;
+    return (sample - k->parts.v[part].first) * each;
+}
+
 const struct source_desc source_cifar = {
     .name = "cifar",
     .summary = "The binary files of CIFAR-10 (`data_batch_1.bin` to `5` are the split train, "
@@ -156,4 +164,5 @@ const struct source_desc source_cifar = {
     .read = read_cifar,
     .read_rows = read_rows_cifar,
     .path = path_cifar,
+    .offset = offset_cifar,
 };

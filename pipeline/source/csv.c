@@ -63,6 +63,7 @@ static int open_file(struct csv_source *k, int part, const struct csv_column *co
     const char **missing = arena_array(arena, k->missing.n + 1, sizeof *missing);
     struct csv_options how = {.has_header = k->header,
                               .takes_missing = true,
+                              .takes_bad = k->store.takes_bad,
                               .missing = missing,
                               .columns = columns,
                               .n_columns = n};
@@ -202,6 +203,13 @@ static const char *path_csv(const struct source *source, int64_t sample)
     return k->parts.v[parts_of(&k->parts, sample)].path;
 }
 
+static int64_t offset_csv(const struct source *source, int64_t sample)
+{
+    const struct csv_source *k = source->ctx;
+    const int part = parts_of(&k->parts, sample);
+    return csv_offset(k->files[part], (size_t)(sample - k->parts.v[part].first));
+}
+
 const struct source_desc source_csv = {
     .name = "csv",
     .summary = "Tables as text (RFC 4180): a row a sample, each column a field of one number: "
@@ -216,4 +224,5 @@ const struct source_desc source_csv = {
     .close = close_csv,
     .read = read_csv,
     .path = path_csv,
+    .offset = offset_csv,
 };

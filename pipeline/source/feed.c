@@ -301,6 +301,12 @@ static const char *path_feed(const struct source *source, int64_t sample)
     return k->path;
 }
 
+static int64_t offset_feed(const struct source *source, int64_t sample)
+{
+    (void)source, (void)sample;
+    return -1; /* it has no file of its own */
+}
+
 const struct source_desc source_feed = {
     .name = "feed",
     .summary = "Elements that a client makes when they are asked for, or pushed before "
@@ -311,4 +317,5 @@ const struct source_desc source_feed = {
     .close = close_feed,
     .read = read_feed,
     .path = path_feed,
+    .offset = offset_feed,
 };

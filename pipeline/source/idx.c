@@ -277,6 +277,12 @@ static const char *path_idx(const struct source *source, int64_t sample)
     return pair_of(idx, sample)->images_path;
 }
 
+static int64_t offset_idx(const struct source *source, int64_t sample)
+{
+    (void)source, (void)sample;
+    return -1; /* held in memory, in another form */
+}
+
 const struct source_desc source_idx = {
     .name = "idx",
     .summary = "Pairs of IDX files as MNIST names them: `train-images-idx3-ubyte` and "
@@ -289,4 +295,5 @@ const struct source_desc source_idx = {
     .read = read_idx,
     .read_rows = read_rows_idx,
     .path = path_idx,
+    .offset = offset_idx,
 };

@@ -116,6 +116,9 @@ static struct doc *csv_how(const struct csv_options *o, struct arena *arena)
     doc_put_bool(how, arena, "header", o->has_header);
     doc_put_bool(how, arena, "takes_missing", o->takes_missing);
     doc_put_bool(how, arena, "takes_all", o->takes_all);
+    if (o->takes_bad) {
+        doc_put_bool(how, arena, "takes_bad", true);
+    }
     struct doc *missing = doc_put(how, arena, "missing");
     doc_set_list(missing);
     for (size_t i = 0; o->missing != NULL && o->missing[i] != NULL; i++) {

@@ -221,6 +221,13 @@ static const char *path_jsonl(const struct source *source, int64_t sample)
     return k->parts.v[parts_of(&k->parts, sample)].path;
 }
 
+static int64_t offset_jsonl(const struct source *source, int64_t sample)
+{
+    const struct jsonl *k = source->ctx;
+    const int part = parts_of(&k->parts, sample);
+    return k->files[part].begins.at[sample - k->parts.v[part].first];
+}
+
 const struct source_desc source_jsonl = {
     .name = "jsonl",
     .summary = "JSON by the line: a map a sample, each key a field: a number, a text, or lists of "
@@ -233,4 +240,5 @@ const struct source_desc source_jsonl = {
     .close = close_jsonl,
     .read = read_jsonl,
     .path = path_jsonl,
+    .offset = offset_jsonl,
 };

@@ -62,14 +62,6 @@ bool labelled_claims(const struct doc *files)
     return false;
 }
 
-bool labelled_in_subset(const struct labelled_options *options, const char *path)
-{
-    const uint64_t hash = hash_fast(path, strlen(path), (uint64_t)options->seed);
-    const bool is_validation = (double)(hash >> 11) * 0x1p-53 < options->validation_split;
-    return options->subset == LABELLED_ALL ||
-           is_validation == (options->subset == LABELLED_VALIDATION);
-}
-
 static const char *path_of(const struct doc *file)
 {
     return doc_str(file, "path", "");
@@ -211,7 +203,7 @@ static int check_empty(const struct labelled *k, const int64_t *counts, const bo
 
 void labelled_add(struct labelled *k, const struct doc *file, int64_t label)
 {
-    if (labelled_in_subset(k->options, path_of(file))) {
+    if (labelled_in_subset(k->options, file)) {
         k->items[k->n++] = (struct labelled_item){.file = file, .label = label};
     }
 }
@@ -371,6 +363,7 @@ int labelled_open(struct labelled *k, const char *kind, struct arena *arena, str
         }
         return r;
     }
+    labelled_stratify(k, arena);
     if (k->n == 0 && k->store->split != NULL) {
         return no_split(k, err);
     }

@@ -23,6 +23,7 @@ extern const struct opt_name labelled_modes[], labelled_subsets[];
     struct opt_strs class_names;                               \
     double validation_split;                                   \
     int subset; /* enum labelled_subset */                     \
+    bool stratified;                                           \
     const char *file_column, *label_column;                    \
     int64_t seed;
 #define LABELLED_ROWS(S)                                                                         \
@@ -41,6 +42,9 @@ extern const struct opt_name labelled_modes[], labelled_subsets[];
             S, validation_split, 0, 0, 0.999,                                                    \
             "About this share of each class is the subset validation. The hash of a file's "     \
             "path decides, so that files that are added move no other."),                        \
+        OPT_BOOL_ROW(S, stratified, false,                                                       \
+                     "validation is exactly this share of each class, rounded: its files with "  \
+                     "the smallest hashes. Then files that are added may move others."),         \
         OPT_ENUM_ROW(S, subset, LABELLED_ALL, labelled_subsets,                                  \
                      "Which part of validation_split this stream reads."),                       \
         OPT_STR_ROW(S, file_column, NULL,                                                        \
@@ -94,6 +98,5 @@ struct labelled_part labelled_part(const char *path, int index);
 bool labelled_is_hidden(const char *path);
 /* Is any of a data set's files in a folder? */
 bool labelled_claims(const struct doc *files);
-bool labelled_in_subset(const struct labelled_options *options, const char *path);
 
 #endif

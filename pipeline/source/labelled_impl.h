@@ -4,6 +4,9 @@
 
 #include "pipeline/source/labelled.h"
 
+bool labelled_in_subset(const struct labelled_options *options, const struct doc *file);
+/* Exact shares: leaves the items that are in the subset. */
+void labelled_stratify(struct labelled *labelled, struct arena *arena);
 /* Adds a file to the items if it is in the subset. */
 void labelled_add(struct labelled *labelled, const struct doc *file, int64_t label);
 bool labelled_in_split(const struct labelled *labelled, const char *path);

@@ -99,6 +99,12 @@ static const char *path_of(const struct source *source, int64_t sample)
     return k->path;
 }
 
+static int64_t offset_saved(const struct source *source, int64_t sample)
+{
+    (void)source, (void)sample;
+    return -1; /* its bytes are not the user's */
+}
+
 const struct source_desc source_saved = {
     .name = "saved",
     .summary = "Elements of a pipeline that `millrace pipeline save` stored as a data set, with "
@@ -110,4 +116,5 @@ const struct source_desc source_saved = {
     .close = close_saved,
     .read = read_saved,
     .path = path_of,
+    .offset = offset_saved,
 };

@@ -1,4 +1,5 @@
 #include "pipeline/source/table.h"
+#include "pipeline/format/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -152,11 +153,8 @@ static int make_text(struct table *k, struct table_field *field, struct element_
         }
         return r;
     }
-    return !field->is_word || k->is_scanned
-               ? 0
-               : record_fail(&names, field->record, NULL, ERR_MISSING, err, "'%s' is text: %s",
-                             field->record->from.v[0],
-                             is_y ? "say the classes in class_names" : "only y can be words here");
+    k->has_words = k->has_words || field->is_word;
+    return 0;
 }
 
 static int make_numbers(const struct table *k, const struct table_field *field,
@@ -274,7 +272,10 @@ static int scan_row(struct table *k, int64_t row, int y, struct table_scan *foun
         const struct table_value *value = &k->values[field->columns[0]];
         if (field->is_word && field->words.order == NULL && value->type == TABLE_TEXT &&
             value->n == 1) {
-            int r = vocabulary_add(&field->words, value->t->text, value->t->n, arena, err);
+            const bool is_text = utf8_good(value->t->text, value->t->n) == value->t->n;
+            int r = !is_text
+                        ? err_set(err, ERR_ENCODING, "holds bytes that are no text")
+                        : vocabulary_add(&field->words, value->t->text, value->t->n, arena, err);
             if (r < 0) {
                 const struct record_names names = names_of(k);
                 return record_fail(&names, field->record, NULL, r, err, "'%s' %.300s",
@@ -308,6 +309,25 @@ static void declare_classes(struct table *k, struct source *source, int y, int64
     }
 }
 
+/* Of the columns only those of words and classes are read. */
+static int scan_rows(struct table *k, struct source *source, int y, struct table_scan *found,
+                     struct arena *arena, struct err *err)
+{
+    const bool *all = k->is_used;
+    bool *used = arena_array(arena, k->n_names + 1, sizeof *used);
+    int r = 0;
+    for (int f = 0; f < k->record.n; f++) {
+        used[k->fields[f].columns[0]] |= k->fields[f].is_word || f == y;
+    }
+    k->is_used = used;
+    for (int64_t i = 0; i < source->samples && r == 0; i++) {
+        r = k->row(source, i, k->values, err);
+        r = r == 0 ? scan_row(k, i, y, found, arena, err) : err_is_data(r) ? 0 : r;
+    }
+    k->is_used = all;
+    return r;
+}
+
 static int scan(struct table *k, struct source *source, struct arena *arena, struct err *err)
 {
     const int y = element_find(&source->spec, "y");
@@ -318,13 +338,11 @@ static int scan(struct table *k, struct source *source, struct arena *arena, str
     for (int f = 0; f < k->record.n; f++) {
         is_wanted = is_wanted || k->fields[f].is_word;
     }
-    is_wanted = is_wanted && k->is_scanned && !table_scan_load(k, source->samples, &found, arena);
-    for (int64_t i = 0; i < source->samples && is_wanted; i++) {
-        int r = k->row(source, i, k->values, err);
-        r = r == 0 ? scan_row(k, i, y, &found, arena, err) : err_is_data(r) ? 0 : r;
-        if (r < 0) {
-            return r;
-        }
+    is_wanted = is_wanted && (k->is_scanned || k->has_words) &&
+                !table_scan_load(k, source->samples, &found, arena);
+    int r = is_wanted ? scan_rows(k, source, y, &found, arena, err) : 0;
+    if (r < 0) {
+        return r;
     }
     if (is_wanted) {
         table_scan_save(k, &found);

@@ -58,6 +58,7 @@ struct table {
     const char *kind, *what; /* "csv", "column" */
     const struct table_options *options;
     const struct picture_options *pictures; /* or NULL: none are decoded */
+    bool has_words;                         /* without names given: opening looks for them */
     bool is_scanned;                        /* opening looks at every row for words and classes */
     const struct source_store *store;       /* where what was found so is kept */
     const char *const *names;

@@ -133,6 +133,16 @@ static const char *path_text(const struct source *source, int64_t sample)
                                   : k->parts.v[parts_of(&k->parts, sample)].path;
 }
 
+static int64_t offset_text(const struct source *source, int64_t sample)
+{
+    const struct text_source *k = source->ctx;
+    if (k->sample == TEXT_FILE) {
+        return 0;
+    }
+    const int part = parts_of(&k->parts, sample);
+    return k->lines[part].begins.at[sample - k->parts.v[part].first];
+}
+
 const struct source_desc source_text = {
     .name = "text",
     .summary = "Text files in UTF-8: a file a sample in the folder of its class, as of Keras's "
@@ -144,4 +154,5 @@ const struct source_desc source_text = {
     .close = close_text,
     .read = read_text,
     .path = path_text,
+    .offset = offset_text,
 };

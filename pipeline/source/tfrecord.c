@@ -180,6 +180,7 @@ static int open_tfrecord(struct source *source, const struct source_store *store
                               .what = "feature",
                               .options = &k->table_how,
                               .pictures = &k->picture_how,
+                              .store = &k->store,
                               .row = row};
     int r = parts_find_by(&k->parts, &k->store, endings, is_shard, arena, err);
     r = r < 0 ? r : open_parts(k, source, arena, err);
@@ -222,6 +223,13 @@ static const char *path_tfrecord(const struct source *source, int64_t sample)
     return k->parts.v[parts_of(&k->parts, sample)].path;
 }
 
+static int64_t offset_tfrecord(const struct source *source, int64_t sample)
+{
+    const struct tfrecord *k = source->ctx;
+    const int part = parts_of(&k->parts, sample);
+    return k->indexes[part].at[sample - k->parts.v[part].first];
+}
+
 const struct source_desc source_tfrecord = {
     .name = "tfrecord",
     .summary = "TFRecord files of `tf.train.Example`: a record a sample, each feature a field: "
@@ -236,4 +244,5 @@ const struct source_desc source_tfrecord = {
     .read = read_tfrecord,
     .picture = picture_tfrecord,
     .path = path_tfrecord,
+    .offset = offset_tfrecord,
 };

@@ -280,6 +280,7 @@ static int open_webdataset(struct source *source, const struct source_store *sto
                               .what = "extension",
                               .options = &k->table_how,
                               .pictures = &k->picture_how,
+                              .store = &k->store,
                               .row = row};
     int r = parts_find(&k->parts, &k->store, endings, arena, err);
     r = r < 0 ? r : open_shards(k, source, arena, err);
@@ -332,6 +333,15 @@ static int picture_webdataset(struct source *source, const void *data, size_t si
     return table_picture(&k->table, source, data, size, ret, err);
 }
 
+static int64_t offset_webdataset(const struct source *source, int64_t sample)
+{
+    const struct webdataset *k = source->ctx;
+    const int part = parts_of(&k->parts, sample);
+    const struct samples_row *group =
+        &k->shards[part].samples.rows[sample - k->parts.v[part].first];
+    return k->shards[part].index.members[group->first].offset;
+}
+
 const struct source_desc source_webdataset = {
     .name = "webdataset",
     .summary = "Tar shards of WebDataset: the members with one basename are a sample, read at "
@@ -347,4 +357,5 @@ const struct source_desc source_webdataset = {
     .read = read_webdataset,
     .picture = picture_webdataset,
     .path = path_webdataset,
+    .offset = offset_webdataset,
 };

@@ -348,6 +348,62 @@ START_TEST(shows_and_logs)
 }
 END_TEST
 
+/* What each policy makes of two bad lines of nine, and the list of them. The control: without a
+ * policy, and with a smaller share, the job fails. */
+static const struct {
+    const char *options; /* of data */
+    int status;
+    const char *list, *said; /* of the quarantine; of the failure */
+} policies[] = {
+    {"on_error: skip, max_bad: 0.5", 0,
+     "train        2  a.csv      25  a.csv: 3 fields, there are 4 columns\n"
+     "train        6  a.csv      57  a.csv: 5 fields, there are 4 columns\n",
+     NULL},
+    {"on_error: replace, max_bad: 0", 0, "train        6  a.csv      57  a.csv: 5 fields", NULL},
+    {"on_error: skip, max_bad: 0.2", 4, "train        2  a.csv      25", "too many bad samples"},
+    {"on_error: fail", 1, NULL, "there are 4 columns"},
+};
+
+START_TEST(lists_bad_samples)
+{
+    struct live_result r;
+    char folder[TEST_PATH], file[TEST_PATH], bad[TEST_PATH], yaml[1024], name[16];
+    NEED_TRAINER();
+    (void)snprintf(name, sizeof(name), "bad%d", _i);
+    live_text(&live, "rows/a.csv",
+              "a,b,c,y\n.5,1,2,0\n1,2,3,1\n1.5,2,1\n0,1,2,0\n1,3,2,1\n3,3,3,0\n1,2,3,4,5\n0,1,2,1\n"
+              "2,2,2,0\n",
+              file);
+    test_path(folder, "%s/rows", live.folder);
+    live_run(&live, &r, "dataset", "put", "rows", folder, NULL);
+    live_free(&r);
+    (void)snprintf(
+        yaml, sizeof(yaml),
+        "name: %s\n"
+        "data: {train: {dataset: rows, source: {csv: {fields: {x: [a, b, c], y: y}}}}, %s}\n"
+        "pipeline: [{batch: 3}]\n"
+        "model: [{Dense: {units: 2, activation: softmax}}]\n"
+        "compile: {optimizer: SGD, loss: SparseCategoricalCrossentropy}\n"
+        "fit: {epochs: 2, seed: 1}\n",
+        name, policies[_i].options);
+    live_text(&live, "bad.yaml", yaml, bad);
+    live_run(&live, &r, "run", bad, NULL);
+    ck_assert_msg(r.status == policies[_i].status, "%d: %s%s", r.status, r.out.data, r.err.data);
+    if (policies[_i].said != NULL) {
+        ck_assert_msg(strstr(r.err.data, policies[_i].said) != NULL, "%s", r.err.data);
+    }
+    live_free(&r);
+    if (policies[_i].list != NULL) {
+        live_run(&live, &r, "quarantine", name, NULL);
+        ck_assert_msg(strstr(r.out.data, policies[_i].list) != NULL, "%s", r.out.data);
+        live_free(&r);
+        live_run(&live, &r, "quarantine", name, "--json", NULL);
+        ck_assert_ptr_nonnull(strstr(r.out.data, "\"offset\": 25"));
+        live_free(&r);
+    }
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("run");
@@ -361,6 +417,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, tells_of_validation);
     tcase_add_test(tcase, submits_once);
     tcase_add_test(tcase, shows_and_logs);
+    tcase_add_loop_test(tcase, lists_bad_samples, 0, sizeof(policies) / sizeof(policies[0]));
     suite_add_tcase(suite, tcase);
     return suite;
 }

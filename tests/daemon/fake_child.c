@@ -260,6 +260,7 @@ static void at_step(struct fake *fake)
                                                   .stream = "train",
                                                   .sample = 3,
                                                   .path = "a/b.jpg",
+                                                  .offset = 4096,
                                                   .reason = "made up",
                                                   .convicted = true};
         say(MSG_CHILD_QUARANTINE, &body);

@@ -333,6 +333,7 @@ START_TEST(quarantine)
     const struct doc *list = doc_get(fixture_named(&f, MSG_JOB_SHOW, "fake-job-1"), "quarantine");
     ck_assert_int_eq((int)list->n, 1);
     ck_assert_str_eq(doc_str(doc_at(list, 0), "path", ""), "a/b.jpg");
+    ck_assert_int_eq(doc_int(doc_at(list, 0), "offset", -1), 4096);
     fixture_fini(&f);
 }
 END_TEST

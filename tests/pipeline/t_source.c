@@ -342,15 +342,16 @@ END_TEST
 enum { CLASSES = 4, FILES = 400 };
 
 /* Which paths of data set "d" stand in the subset. */
-static void read_subset(const char *subset, bool in[CLASSES * FILES])
+static void read_subset(const char *subset, bool in[CLASSES * FILES], const char *how)
 {
-    char text[96];
+    char text[160];
     struct source source;
     struct doc *options = NULL;
     const struct source_store store = {.blobs_fd = f.store.blobs_fd,
                                        .dataset = "d",
                                        .files = doc_get(f.manifests[0].files, "files")};
-    (void)snprintf(text, sizeof text, "{\"validation_split\": 0.25, \"subset\": \"%s\"}", subset);
+    (void)snprintf(text, sizeof text, "{\"validation_split\": 0.25, \"subset\": \"%s\"%s}", subset,
+                   how);
     ck_assert_int_eq(doc_read_json(text, strlen(text), NULL, &f.arena, &options, &f.err), 0);
     const struct source_want want = {.kind = "images", .options = options};
     ck_assert_int_eq(source_open(&source, &want, &store, &f.arena, &f.err), 0);
@@ -390,10 +391,10 @@ START_TEST(test_subsets)
     (void)shared;
     static bool before[CLASSES * FILES], training[CLASSES * FILES], validation[CLASSES * FILES];
     add_many(3);
-    read_subset("validation", before);
+    read_subset("validation", before, "");
     add_many(1);
-    read_subset("training", training);
-    read_subset("validation", validation);
+    read_subset("training", training, "");
+    read_subset("validation", validation, "");
     for (int class = 0; class < CLASSES; class ++) {
         int n = 0;
         for (int file = 0; file < FILES; file++) {
@@ -404,6 +405,42 @@ START_TEST(test_subsets)
         }
         ck_assert_msg(n > FILES * 17 / 100 && n < FILES * 33 / 100, "%d of class %d", n, class);
     }
+}
+END_TEST
+
+/* stratified: the nearest whole number to a quarter of each class, whatever the classes hold. The
+ * control: without it the numbers are those of a draw, and a file added to what is exact moves
+ * others. */
+START_TEST(test_stratified)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    static const int steps[] = {5, 7, 50, 90, 300};
+    static bool before[CLASSES * FILES], training[CLASSES * FILES], validation[CLASSES * FILES];
+    int n_moved = 0, n_drawn_otherwise = 0;
+    for (size_t s = sizeof steps / sizeof steps[0]; s-- > 0;) {
+        static bool drawn[CLASSES * FILES];
+        add_many(steps[s]);
+        memcpy(before, training, sizeof before);
+        read_subset("training", training, ", \"stratified\": true");
+        read_subset("validation", validation, ", \"stratified\": true");
+        read_subset("validation", drawn, "");
+        for (int class = 0; class < CLASSES; class ++) {
+            int n = 0, all = 0, by_draw = 0;
+            for (int file = 0; file < FILES; file++) {
+                const int i = class * FILES + file;
+                ck_assert_int_eq(training[i] + validation[i], file % steps[s] == 0);
+                n += validation[i];
+                all += file % steps[s] == 0;
+                by_draw += drawn[i];
+                n_moved += before[i] && validation[i];
+            }
+            ck_assert_int_eq(n, (all + 2) / 4);
+            n_drawn_otherwise += by_draw != n;
+        }
+    }
+    ck_assert_int_gt(n_drawn_otherwise, 0);
+    ck_assert_int_gt(n_moved, 0);
 }
 END_TEST
 
@@ -420,6 +457,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, test_masks, 0, sizeof maskeds / sizeof maskeds[0]);
     tcase_add_test(c, test_no_mask);
     tcase_add_test(c, test_subsets);
+    tcase_add_test(c, test_stratified);
     suite_add_tcase(suite, c);
     return suite;
 }

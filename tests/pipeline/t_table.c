@@ -520,7 +520,7 @@ static const struct wrong {
      "data.train.source.csv.class_names", "twice"},
     {JSONL, "{}", "data.train", "field 'kind' is text"},
     {TFRECORD, "{\"fields\": {\"y\": \"image\"}}", "data.train.source.tfrecord.fields.y",
-     "say the classes in class_names"},
+     "'image' holds bytes that are no text"},
     {TFRECORD, "{\"fields\": {\"x\": {\"from\": \"raw\", \"kind\": \"image\"}}}",
      "data.train.source.tfrecord.fields.x", "the first 'raw' is no picture"},
     {TFRECORD, "{\"fields\": {\"x\": {\"from\": \"raw\", \"dtype\": \"int64\", \"shape\": [1]}}}",
@@ -548,17 +548,26 @@ static const struct bad {
     const char *file, *text, *options;
     int row;
     const char *reason;
+    int64_t offset;
 } bads[] = {
-    {CSV, "t.csv", "a,b\n1,2\n3,\n5,6\n", "{}", 1, "column 'b' has no value"},
+    {CSV, "t.csv", "a,b\n1,2\n3,\n5,6\n", "{}", 1, "column 'b' has no value", 8},
+    /* lines that are malformed; what they hold is no part of the columns' types */
+    {CSV, "t.csv", "a,b\n1,2\n3,x,4\n5,6\n", "{}", 1, "3 fields, there are 2 columns", 8},
+    {CSV, "t.csv", "a,b\n1,2\n3\n\n5,6\n", "{}", 1, "1 fields, there are 2 columns", 8},
+    {CSV, "t.csv", "a,b\n1,2\n3,4\n5,\"6\"7\n8,9\n", "{}", 2, "text behind a closing quote", 12},
+    {CSV, "t.csv", "a,b\n1,2\n3,4\n5,6\"\n8,9\n", "{}", 2, "a quote inside a field", 12},
+    {CSV, "t.csv", "a,b\n1,\xff\n3,4\n", "{}", 0, "no UTF-8 text", 4},
+    {CSV, "t.csv", "a,b\n1,2\n3,4\n5", "{}", 2, "1 fields, there are 2 columns", 12},
     {CSV, "t.csv", "a,b\n1,2\n3,300\n5,6\n",
      "{\"fields\": {\"x\": {\"from\": \"b\", \"dtype\": \"uint8\"}}}", 1,
-     "column 'b': 300 is not what uint8 takes"},
-    {JSONL, "t.jsonl", "{\"a\": 1}\n{\"a\" 2}\n{\"a\": 3}\n", "{}", 1, "line 2"},
+     "column 'b': 300 is not what uint8 takes", 8},
+    {JSONL, "t.jsonl", "{\"a\": 1}\n{\"a\" 2}\n{\"a\": 3}\n", "{}", 1, "line 2", 9},
     {JSONL, "t.jsonl", "{\"a\": 1}\n{\"a\": 3}\n{\"b\": 3}\n", "{\"fields\": {\"x\": \"a\"}}", 2,
-     "key 'a' has no value"},
-    {JSONL, "t.jsonl", "{\"a\": [1, 2]}\n{\"a\": [3, [4]]}\n", "{}", 1, "lists of equal lengths"},
+     "key 'a' has no value", 18},
+    {JSONL, "t.jsonl", "{\"a\": [1, 2]}\n{\"a\": [3, [4]]}\n", "{}", 1, "lists of equal lengths",
+     14},
     {JSONL, "t.jsonl", "{\"y\": \"a\"}\n{\"y\": \"b\"}\n", "{\"class_names\": [\"a\"]}", 1,
-     "'b' is none of the classes"},
+     "'b' is none of the classes", 11},
 };
 
 START_TEST(test_bad)
@@ -573,7 +582,22 @@ START_TEST(test_bad)
     const struct msg_chunk_bad *row = bad.v;
     ck_assert_int_eq(row->row, b->row);
     ck_assert_str_eq(row->path, b->file);
+    ck_assert_int_eq(row->offset, b->offset);
     ck_assert_msg(strstr(row->reason, b->reason) != NULL, "%s", row->reason);
+}
+END_TEST
+
+/* The control: where a bad sample is to fail the job, a malformed line does so at once. */
+START_TEST(test_malformed_is_refused)
+{
+    add_text("t.csv", "a,b\n1,2\n3,x,4\n5,6\n");
+    ck_assert_int_eq(fixture_compile(&f, "{\"data\": {\"train\": {\"dataset\": \"d\", \"source\": "
+                                         "\"csv\"}, \"on_error\": \"fail\"}}"),
+                     ERR_SCHEMA);
+    ck_assert_msg(strstr(f.err.text, "3 fields, there are 2 columns") != NULL, "%s", f.err.text);
+    f.store.n_manifests = 0;
+    add_text("t.csv", "a,b\n1,2\n3,\"4\n5,6\n");
+    ck_assert_int_eq(compile(CSV, "{}", ""), ERR_TRUNCATED); /* what is one row is not known */
 }
 END_TEST
 
@@ -610,6 +634,8 @@ START_TEST(test_bad_picture)
     ck_assert_uint_eq(rows.n, 1);
     const struct msg_chunk_bad *row = rows.v;
     ck_assert_str_eq(row->path, "a.tar/s/001");
+    /* two members of sample 0 stand before it, and its first one's header */
+    ck_assert_int_eq(row->offset, 512 + (int64_t)(good.size + 511) / 512 * 512 + 1024 + 512);
     check_classes("cat dog");
     buf_fini(&tar);
     buf_fini(&good);
@@ -768,6 +794,58 @@ START_TEST(test_npy_not_finite)
 }
 END_TEST
 
+/* Text labels without names given: the classes are those of the data, in the order of their bytes,
+ * and with a kept folder they are found once. */
+START_TEST(test_found_classes)
+{
+    TEST_NEED_SHARED(shared);
+    (void)shared;
+    static const char *const words[] = {"sheep", "ant", "sheep", "bee"};
+    char folder[TEST_PATH], end[1024] = "";
+    struct buf jpeg = {0}, tar = {0}, records = {0};
+    unsigned char *slab;
+    read_shared("hostile/jpeg/ok_gray.jpg", &jpeg);
+    for (int i = 0; i < 4; i++) {
+        struct buf features = {0};
+        put_sample(&tar, i, &jpeg, words[i]);
+        put_feature(&features, "image", 1, jpeg.data, jpeg.size);
+        put_feature(&features, "kind", 1, words[i], strlen(words[i]));
+        put_record(&records, &features);
+        buf_fini(&features);
+    }
+    buf_put(&tar, end, sizeof end);
+    test_dir_make(folder);
+    struct kept kept = {.fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    f.store.kept = &kept;
+    for (int k = 0; k < 4; k++) { /* a shard, records; each made and then found */
+        const bool is_tar = k < 2;
+        f.store.n_manifests = 0;
+        fixture_add(&f, "d", is_tar ? "a.tar" : "a.tfrecord", is_tar ? tar.data : records.data,
+                    is_tar ? tar.size : records.size);
+        kept.n_made = 0;
+        ck_assert_msg(
+            compile(is_tar ? SHARDS : TFRECORD,
+                    is_tar ? "{}"
+                           : "{\"fields\": {\"x\": {\"from\": \"image\", \"kind\": \"image\"}, "
+                             "\"y\": \"kind\"}}",
+                    "") == 0,
+            "%s: %s", f.err.path, f.err.text);
+        check_classes("ant bee sheep");
+        ck_assert_int_eq(fixture_batch(&f, PIPELINE_TRAIN, 0, 0, 8, &slab, NULL), 0);
+        const int64_t *y =
+            (const int64_t *)(void *)(slab + fixture_field(&f, PIPELINE_TRAIN, "y")->offset);
+        ck_assert(y[0] == 2 && y[1] == 0 && y[2] == 2 && y[3] == 1);
+        ck_assert_int_eq(kept.n_made, k % 2 == 0 ? 2 : 0); /* places of records, and words */
+    }
+    f.store.kept = NULL;
+    close(kept.fd);
+    test_dir_remove(folder);
+    buf_fini(&jpeg);
+    buf_fini(&tar);
+    buf_fini(&records);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("table");
@@ -777,6 +855,8 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, test_kept, 0, sizeof goods / sizeof goods[0]);
     tcase_add_loop_test(c, test_wrong, 0, sizeof wrongs / sizeof wrongs[0]);
     tcase_add_loop_test(c, test_bad, 0, sizeof bads / sizeof bads[0]);
+    tcase_add_test(c, test_malformed_is_refused);
+    tcase_add_test(c, test_found_classes);
     tcase_add_test(c, test_ragged);
     tcase_add_test(c, test_bad_picture);
     tcase_add_loop_test(c, test_npy_members, 0, N_NUMBERS);
