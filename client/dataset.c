@@ -44,6 +44,26 @@ static void print_splits(const struct doc *splits, struct buf *out)
     }
 }
 
+static void print_feed(const struct doc *feed, struct buf *out)
+{
+    char all[SHOW_TEXT];
+    char stored[SHOW_TEXT];
+    char bytes[SHOW_TEXT];
+    const bool by_epoch = doc_bool(feed, "by_epoch", false);
+    show_count(doc_int(feed, "elements", 0), all);
+    show_count(doc_int(feed, "stored", 0), stored);
+    show_bytes(doc_int(feed, "bytes", 0), bytes);
+    buf_printf(out, "  %-10s %s%s, %s on the disk", "elements", all, by_epoch ? " an epoch" : "",
+               bytes);
+    if (doc_get(feed, "stored") != NULL && by_epoch) {
+        buf_printf(out, ", %s of epoch %lld", stored, (long long)doc_int(feed, "epoch", 0) + 1);
+    } else if (doc_get(feed, "stored") != NULL) {
+        buf_printf(out, ", %s stored", stored);
+    }
+    buf_printf(out, "\n  %-10s %s\n", "client",
+               doc_bool(feed, "client", false) ? "feeds it" : "none; `millrace feed` starts one");
+}
+
 static void print_dataset(const struct cli *cli, const struct doc *dataset, struct buf *out)
 {
     const struct doc *users = doc_get(dataset, "used_by");
@@ -60,9 +80,13 @@ static void print_dataset(const struct cli *cli, const struct doc *dataset, stru
     if (doc_str(dataset, "place", NULL) != NULL) {
         buf_printf(out, "  %-10s %s (not copied)\n", "in place", doc_str(dataset, "place", ""));
     }
-    buf_printf(out, "  %-10s ", "files of");
-    print_splits(doc_get(dataset, "splits"), out);
-    buf_puts(out, "\n");
+    if (doc_get(dataset, "feed") != NULL) {
+        print_feed(doc_get(dataset, "feed"), out);
+    } else {
+        buf_printf(out, "  %-10s ", "files of");
+        print_splits(doc_get(dataset, "splits"), out);
+        buf_puts(out, "\n");
+    }
     for (size_t i = 0; users != NULL && users->type == DOC_LIST && i < users->n; i++) {
         const struct doc *user = doc_at(users, i);
         buf_printf(out, "  %-10s %s\n", i == 0 ? "used by" : "",

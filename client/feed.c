@@ -514,6 +514,9 @@ static int run(struct feeding *f, struct err *err)
     rc = rc < 0
              ? rc
              : millrace_feed_open(f->cli->connection, f->cli->words[0], f->spec_doc, &f->feed, err);
+    while (rc == ERR_GONE || (rc == 0 && f->is_lost)) {
+        rc = come_back(f, err);
+    }
     if (rc < 0) {
         return rc;
     }

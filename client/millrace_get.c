@@ -365,6 +365,9 @@ int millrace_get(struct millrace *m, const struct millrace_get *get, struct aren
     const struct doc *manifest = NULL;
     arena_init(&d.arena);
     int rc = millrace_manifest(m, get->name, arena, ret, &manifest, err);
+    if (rc >= 0 && strcmp(doc_str(*ret, "kind", ""), "feed") == 0) {
+        rc = err_set(err, ERR_UNSUPPORTED, "'%s' is fed by a client and has no files", get->name);
+    }
     const struct doc *shards = rc < 0 ? NULL : doc_get(manifest, "shards");
     const struct doc *files = rc < 0 ? NULL : get->shards ? shards : doc_get(manifest, "files");
     d.shards = get->shards ? NULL : shards;

@@ -531,7 +531,7 @@ static int put(struct feed *feed, const struct request *request, int64_t number,
                const struct opt_ints *indices, const struct sock_frame *frame, const char *reason,
                struct err *err)
 {
-    struct feed_epoch *epoch = feed_epoch_need(feed, number);
+    struct feed_epoch *epoch = feed_epoch_find(feed, number);
     if (epoch == NULL || !epoch->loaded) { /* nobody asked: what is asked for is open */
         return err_set(err, ERR_INVALID, "elements of epoch %lld were not asked for",
                        (long long)number);

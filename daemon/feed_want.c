@@ -175,6 +175,24 @@ static bool has_wanted(struct feed_epoch *epoch)
     return queue->head < queue->n;
 }
 
+static void ask_client(struct feed *feed);
+
+static void on_timer(uv_timer_t *timer)
+{
+    const struct daemon *daemon = timer->data;
+    for (struct feed *feed = daemon->feeds->head; feed != NULL; feed = feed->next) {
+        ask_client(feed);
+    }
+}
+
+/* One timer for all feeds: the first that is due wakes it, and the others set it again. */
+static void look_again(const struct daemon *daemon, int64_t left_us)
+{
+    if (!uv_is_active((uv_handle_t *)&daemon->feeds->timer)) {
+        uv_timer_start(&daemon->feeds->timer, on_timer, (uint64_t)(left_us / 1000 + 1), 0);
+    }
+}
+
 /* The end of an epoch is told to a program by the first question of the next one: the questions of
  * one epoch go first, although workers are at two of them. NULL: none, or not yet. */
 static struct feed_epoch *next_epoch(struct feed *feed)
@@ -188,8 +206,11 @@ static struct feed_epoch *next_epoch(struct feed *feed)
         }
         if (has_wanted(e)) {
             int64_t left_us = feed->quiet_us + (int64_t)QUIET_MS * 1000 - clock_us();
+            if (!under_way && !ended && left_us > 0) {
+                look_again(feed->daemon, left_us);
+            }
             if (under_way || (!ended && left_us > 0)) {
-                return NULL; /* the timer asks again */
+                return NULL;
             }
             return e;
         }
@@ -268,21 +289,10 @@ static void ask_client(struct feed *feed)
     }
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-    const struct daemon *daemon = timer->data;
-    for (struct feed *feed = daemon->feeds->head; feed != NULL; feed = feed->next) {
-        ask_client(feed);
-    }
-}
-
 void feed_want_go_on(struct feed *feed, struct feed_epoch *epoch)
 {
     answer_waiters(feed, epoch);
     ask_client(feed);
-    if (feed->spec.by_epoch && feed->client.is_there) {
-        uv_timer_start(&feed->daemon->feeds->timer, on_timer, QUIET_MS + 1, 0);
-    }
 }
 
 void feed_want_lost(struct feed *feed)

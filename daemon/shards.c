@@ -410,6 +410,10 @@ void shards_on_pack(struct daemon *daemon, const struct request *request, const 
     const char *into = wanted->into;
     int rc = dataset_get(daemon, wanted->name, &dataset, &err);
     rc = rc < 0 || into == NULL ? rc : upload_list_check_name(into, &err);
+    if (rc >= 0 && !strcmp(dataset->kind, "feed")) {
+        rc = err_set(&err, ERR_UNSUPPORTED, "'%s' is fed by a client and has no files",
+                     dataset->name);
+    }
     struct steps_session *session = rc < 0 ? NULL : steps_new(daemon, &shards_kind, request, &err);
     if (session == NULL) {
         control_error(daemon, request, &err);

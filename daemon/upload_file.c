@@ -330,6 +330,14 @@ static int take_latest(void *context, const struct db_row *row, struct err *err)
     return 0;
 }
 
+static int take_fed(void *context, const struct db_row *row, struct err *err)
+{
+    (void)row;
+    return err_set_at(err, ERR_EXISTS, "name",
+                      "'%s' is fed by a client; remove it, or take another name",
+                      (const char *)context);
+}
+
 /* The same files again are the version that they were; others are the next one, and no number is
  * used twice. */
 static int put_version(struct upload_commit_task *task, struct db *db, struct err *err)
@@ -338,7 +346,9 @@ static int put_version(struct upload_commit_task *task, struct db *db, struct er
     const char *place = list->place != NULL ? list->place : "";
     task->version = 0;
     task->is_new = true;
-    int rc = db_each(db, DB_DATASET_LATEST, take_latest, task, err, "s", list->name);
+    int rc =
+        db_each(db, DB_FEED_NAMED, take_fed, (void *)(uintptr_t)list->name, err, "s", list->name);
+    rc = rc < 0 ? rc : db_each(db, DB_DATASET_LATEST, take_latest, task, err, "s", list->name);
     if (rc < 0 || !task->is_new) {
         return rc;
     }
