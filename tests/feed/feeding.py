@@ -176,6 +176,11 @@ def test_names_and_specs(live):
     files = pathlib.Path(__file__).resolve().parents[2] / "examples/digits"
     done = live.run("dataset", "put", "x", files, check=False)
     assert done.returncode == 1 and "is fed by a client" in done.stderr, done.stderr
+    for command in (("get", "x", live.folder / "out"), ("pack", "x")):
+        done = live.run("dataset", *command, check=False)
+        assert done.returncode == 2 and "has no files" in done.stderr, done.stderr
+    said = live.run("dataset", "show", "x").stdout
+    assert "elements   40" in said and "client     feeds it" in said, said
     live.run("dataset", "put", "files", files)
     status, said = live.feed("files", f"{FED} elements=41").end()
     assert status == 1 and "is a data set of files" in said, said

@@ -28,6 +28,11 @@ class Victims:
     def client(self):
         self.feeder.kill()
         self.feeder = self.live.feed("k", self.command)
+        self.wait_client()
+
+    def wait_client(self):
+        """A client that finds no daemon at its start ends, as it should: that is not what is tested."""
+        wait_until(lambda: self.live.ask("dataset", "show", "k")["feed"]["client"], "the client")
 
     def program(self):
         self.hunt(lambda: self.feeder.process.pid, "fed.py")

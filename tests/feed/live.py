@@ -86,7 +86,7 @@ class Live:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="feed-"))
         self.env = dict(os.environ, MILLRACE_SOCKET=str(self.folder / "run"), LC_ALL="C.UTF-8")
-        self.daemon, self.feeders, self.settings = None, [], []
+        self.daemon, self.feeders, self.settings, self.preload = None, [], [], None
 
     def start(self, *settings, libexec=None):
         self.settings = [f"--libexec-dir={libexec}"] if libexec else []
@@ -95,8 +95,9 @@ class Live:
 
     def go_on(self):
         log = open(self.folder / "daemon.log", "ab")
+        env = dict(self.env, LD_PRELOAD=self.preload) if self.preload else self.env
         self.daemon = subprocess.Popen([BUILD / "daemon/millraced", f"--state-dir={self.folder / 'state'}",
-                                        f"--run-dir={self.folder / 'run'}", *self.settings], stdout=log, stderr=log)
+                                        f"--run-dir={self.folder / 'run'}", *self.settings], env=env, stdout=log, stderr=log)
         wait_until(lambda: self.run("status", check=False).returncode == 0, "the daemon")
 
     def kill_daemon(self, number=signal.SIGKILL):
