@@ -146,9 +146,9 @@ void bar_line(const struct doc *progress, const struct term *term, int width, st
     put(&parts, share, term, width, out);
 }
 
-void bar_epoch(const struct doc *epoch, int64_t epochs, double seconds, const struct term *term,
-               struct buf *out)
+void bar_epoch(const struct doc *epoch, int64_t epochs, const struct term *term, struct buf *out)
 {
+    double seconds = doc_float(epoch, "seconds", 0);
     const struct doc *metrics = doc_get(epoch, "metrics");
     buf_printf(out, "%sepoch %lld", term->bold, (long long)doc_int(epoch, "epoch", 0) + 1);
     if (epochs > 0) {

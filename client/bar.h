@@ -17,9 +17,8 @@
 
 /* progress: a job's, as in struct msg_child_progress. At most width columns, no line feed. */
 void bar_line(const struct doc *progress, const struct term *term, int width, struct buf *out);
-/* epoch: {epoch, metrics}. epochs, seconds: 0 = unknown. */
-void bar_epoch(const struct doc *epoch, int64_t epochs, double seconds, const struct term *term,
-               struct buf *out);
+/* epoch: {epoch, metrics, seconds (or not)}. epochs: 0 = unknown. */
+void bar_epoch(const struct doc *epoch, int64_t epochs, const struct term *term, struct buf *out);
 /* "adapting pipeline[1].filter  12/40 parts  of its keys  2 workers" */
 void bar_parts(const struct doc *adapting, const struct term *term, int width, struct buf *out);
 /* "uploading  [=====     ] 12.3 MB of 20.1 MB  name" */

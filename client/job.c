@@ -296,7 +296,7 @@ static void print_job(const struct cli *cli, const struct doc *job, struct buf *
     }
     for (size_t i = 0; history != NULL && history->type == DOC_LIST && i < history->n; i++) {
         buf_puts(out, "  ");
-        bar_epoch(doc_at(history, i), 0, 0, &cli->term, out);
+        bar_epoch(doc_at(history, i), 0, &cli->term, out);
     }
     print_list(cli, "data sets", doc_get(job, "datasets"), out);
     print_list(cli, "checkpoints", doc_get(job, "checkpoints"), out);

@@ -15,7 +15,7 @@ struct watch {
     struct cli *cli;
     struct line line;
     const char *job; /* its id once known */
-    int64_t epochs, last_epoch, epoch_us, start_us;
+    int64_t epochs, last_epoch, start_us;
     size_t n_bad;
     char state[24];
     char said[200];     /* the last warning: a process that dies again and again says it once */
@@ -48,7 +48,6 @@ static void stay(struct watch *watch, const char *on, const char *format, const 
 static void on_progress(struct watch *watch, const struct doc *data)
 {
     watch->epochs = doc_int(data, "epochs", watch->epochs);
-    watch->epoch_us = clock_us() - (int64_t)(1e6 * doc_float(data, "epoch_seconds", 0));
     if (line_due(&watch->line) && !watch->cli->options.quiet && !watch->cli->options.json) {
         struct buf out = {0};
         bar_line(data, &watch->cli->term, term_width() - 1, &out);
@@ -57,19 +56,16 @@ static void on_progress(struct watch *watch, const struct doc *data)
     }
 }
 
-static void on_epoch(struct watch *watch, const struct doc *data, bool seen)
+static void on_epoch(struct watch *watch, const struct doc *data)
 {
     int64_t epoch = doc_int(data, "epoch", 0);
     if (epoch <= watch->last_epoch) {
         return;
     }
-    int64_t now = clock_us();
-    double seconds = seen && watch->epoch_us > 0 ? (double)(now - watch->epoch_us) / 1e6 : 0;
     watch->last_epoch = epoch;
-    watch->epoch_us = seen ? now : 0;
     if (!watch->cli->options.quiet && !watch->cli->options.json) {
         struct buf out = {0};
-        bar_epoch(data, watch->epochs, seconds, &watch->cli->term, &out);
+        bar_epoch(data, watch->epochs, &watch->cli->term, &out);
         line_stay(&watch->line, &out);
         buf_fini(&out);
     }
@@ -93,7 +89,7 @@ static void catch_up(struct watch *watch, const struct doc *job)
         watch->n_bad++;
     }
     for (size_t i = 0; history != NULL && history->type == DOC_LIST && i < history->n; i++) {
-        on_epoch(watch, doc_at(history, i), false);
+        on_epoch(watch, doc_at(history, i));
     }
 }
 
@@ -150,7 +146,7 @@ static int on_adapting(struct watch *watch, const struct msg_event *event)
 
 static int on_epoch_end(struct watch *watch, const struct msg_event *event)
 {
-    on_epoch(watch, event->data, true);
+    on_epoch(watch, event->data);
     return 0;
 }
 

@@ -124,6 +124,7 @@ void journal_epoch(struct job *job, const struct msg_child_epoch *epoch)
     struct doc *map = doc_new(arena);
     doc_set_map(map);
     doc_put_int(map, arena, "epoch", epoch->epoch);
+    doc_put_float(map, arena, "seconds", epoch->seconds);
     task->epoch = epoch->epoch;
     if (epoch->metrics != NULL) {
         struct doc *metrics = doc_new(arena);

@@ -229,6 +229,7 @@ struct msg_child_progress {
 };
 struct msg_child_epoch {
     int64_t epoch;
+    double seconds; /* from its begin, or from where this process went on with it */
     const struct doc *metrics; /* with val_ ones */
 };
 struct msg_child_checkpoint {

@@ -245,6 +245,7 @@ const struct opt msg_child_progress_options[] = {
 };
 const struct opt msg_child_epoch_options[] = {
     I64(msg_child_epoch, epoch, "Epoch that ended, from 0."),
+    F64(msg_child_epoch, seconds, "How long it took, its validation included; after a resume what came behind that."),
     DOC(msg_child_epoch, metrics, "Its means, validation's with val_ before."),
     OPT_END_ROW,
 };

@@ -85,6 +85,8 @@ void fit_show_progress(struct fit *fit, int64_t step, enum fit_show when)
 
 void fit_show_epoch(struct fit *fit, const struct doc *metrics)
 {
-    struct msg_child_epoch body = {.epoch = fit->state.epoch - 1, .metrics = metrics};
+    struct msg_child_epoch body = {.epoch = fit->state.epoch - 1,
+                                   .seconds = (double)(clock_us() - fit->epoch_us) / 1e6,
+                                   .metrics = metrics};
     control_send(fit->control, MSG_CHILD_EPOCH, &body, NULL);
 }

@@ -195,7 +195,7 @@ START_TEST(bears_strange_progress)
         arena_init(&arena);
         ck_assert_int_eq(doc_read_json(texts[i], strlen(texts[i]), NULL, &arena, &doc, NULL), 0);
         bar_line(doc, &color_term, 79, &out);
-        bar_epoch(doc, 3, 1.5, &color_term, &out);
+        bar_epoch(doc, 3, &color_term, &out);
         ck_assert_ptr_nonnull(strchr(out.data, '\n'));
         buf_fini(&out);
         arena_fini(&arena);
@@ -205,14 +205,15 @@ END_TEST
 
 START_TEST(keeps_a_line_an_epoch)
 {
-    static const char text[] = "{\"epoch\": 1, \"metrics\": {\"loss\": 0.5, \"accuracy\": 0.75, "
-                               "\"val_loss\": 0.25, \"val_accuracy\": 1}}";
+    static const char text[] =
+        "{\"epoch\": 1, \"seconds\": 4.25, \"metrics\": {\"loss\": 0.5, \"accuracy\": 0.75, "
+        "\"val_loss\": 0.25, \"val_accuracy\": 1}}";
     struct arena arena;
     struct doc *doc = NULL;
     struct buf out = {0};
     arena_init(&arena);
     ck_assert_int_eq(doc_read_json(text, strlen(text), NULL, &arena, &doc, NULL), 0);
-    bar_epoch(doc, 10, 4.25, &plain_term, &out);
+    bar_epoch(doc, 10, &plain_term, &out);
     ck_assert_str_eq(
         out.data,
         "epoch 2/10  loss 0.5000  accuracy 0.7500  val_loss 0.2500  val_accuracy 1.0000  4.2 s\n");
