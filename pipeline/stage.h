@@ -86,7 +86,8 @@ struct stage_batch {
     bool deterministic;
 };
 struct stage_prefetch {
-    int64_t buffer_size; /* 0 = AUTOTUNE */
+    int64_t buffer_size;  /* 0 = AUTOTUNE */
+    int64_t buffer_bytes; /* instead of it; 0 = not given */
 };
 
 const struct stage_desc *stage_find(const char *name);

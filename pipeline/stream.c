@@ -8,7 +8,7 @@
 #include "pipeline/explain.h"
 #include "pipeline/fuse.h"
 
-enum { BATCH_DEFAULT = 32, PATH_TEXT = 192 };
+enum { BATCH_DEFAULT = 32, PREFETCH_MAX = 4096, PATH_TEXT = 192 };
 
 /* What compiling one stream needs to know while it walks the list. */
 struct compile {
@@ -321,7 +321,8 @@ static int close_inner(struct compile *c, struct stream **ret)
     *inner = *c->stream;
     inner->is_inner = true;
     *ret = inner;
-    *c->stream = (struct stream){.seed = inner->seed, .prefetch = inner->prefetch};
+    *c->stream = (struct stream){
+        .seed = inner->seed, .prefetch = inner->prefetch, .prefetch_bytes = inner->prefetch_bytes};
     return make_chains(c, inner);
 }
 
@@ -508,7 +509,12 @@ static int compile_stage(struct compile *c, const struct doc *doc, const struct 
     case STAGE_BATCH: return c->want->is_ops_only ? 0 : add_batches(c, stage);
     case STAGE_PREFETCH: {
         const struct stage_prefetch *prefetch = stage->ctx;
+        if (prefetch->buffer_size > 0 && prefetch->buffer_bytes > 0) {
+            return err_set_at(c->err, ERR_INVALID, "prefetch",
+                              "takes buffer_size or buffer_bytes, not both");
+        }
         c->stream->prefetch = prefetch->buffer_size > 0 ? prefetch->buffer_size : 0;
+        c->stream->prefetch_bytes = prefetch->buffer_bytes;
         return 0;
     }
     case STAGE_HINT: return 0;
@@ -625,6 +631,19 @@ static void note_want(struct pool *pool, const struct stream_want *want)
     pool_note_seed(pool, want->seed);
 }
 
+/* Batches that prefetch's bytes hold. */
+static void count_prefetch(struct stream *s)
+{
+    size_t row = 0;
+    for (int i = 0; i < s->spec.n; i++) {
+        row += s->chains[i].row_bytes;
+    }
+    if (s->prefetch_bytes > 0 && row > 0) {
+        const int64_t n = s->prefetch_bytes / s->batch / (int64_t)row;
+        s->prefetch = n < 1 ? 1 : n > PREFETCH_MAX ? PREFETCH_MAX : n;
+    }
+}
+
 int stream_compile(struct stream *ret, struct source *source, const struct stream_want *want,
                    struct pool *pool, struct err *err)
 {
@@ -645,6 +664,9 @@ int stream_compile(struct stream *ret, struct source *source, const struct strea
     r = r < 0 ? r : make_chains(&c, ret);
     if (r == 0) {
         block_find(ret, c.arena);
+    }
+    if (r == 0 && !want->is_inner && !want->is_ops_only) {
+        count_prefetch(ret);
     }
     return r;
 }

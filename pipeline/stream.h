@@ -91,7 +91,7 @@ struct stream {
     bool is_fixed;     /* an element of the source has the same fields in each iteration */
     bool is_reordered; /* and stands at another place */
     bool ignores_errors;
-    int64_t prefetch; /* 0 = AUTOTUNE */
+    int64_t prefetch, prefetch_bytes; /* 0 = AUTOTUNE; 0 = not given */
     int64_t source_us;
     int64_t block_rows; /* so many at once (block.h); 0: one by one */
     struct stage_place *block_places;

@@ -7,6 +7,9 @@ static const struct opt_name autotune[] = {{"AUTOTUNE", 0}, {NULL, 0}};
 static const struct opt options[] = {
     OPT_I64_ROW(stage_prefetch, buffer_size, 0, -1, 4096,
                 "Batches ahead; AUTOTUNE (0, -1) = chosen while running.", .names = autotune),
+    OPT_I64_ROW(stage_prefetch, buffer_bytes, 0, 0, OPT_I64_MAX,
+                "Instead of buffer_size: as many batches as take so many bytes, one at least.",
+                .flags = OPT_NULLABLE),
     OPT_END_ROW,
 };
 

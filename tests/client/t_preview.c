@@ -90,6 +90,10 @@ static const struct {
      {"[0] shuffle   40 samples", "[2] batch     3 batches of 16  float32 (16, 12, 12, 1)",
       "x: Rescaling+RandomFlip  fused; uint8 (12, 12, 1) -> float32 (12, 12, 1)",
       "the last one of 8 rows", "memory: 5 batches of", "[0] shuffle (left out)  10 samples"}},
+    /* 16 rows of 144 bytes and a label of 8: 2,432 bytes */
+    {"  - batch: 16\n  - prefetch: {buffer_bytes: 10000}\n", 0, {"memory: 6 batches of"}},
+    {"  - batch: 16\n  - prefetch: {buffer_bytes: 1}\n", 0, {"memory: 3 batches of"}},
+    {"  - prefetch: {buffer_size: 2, buffer_bytes: 1}\n", 2, {"not both"}},
     /* batches counted by stages behind batch */
     {"  - take: 30\n  - skip: 6\n  - repeat: 2\n  - batch: {batch_size: 10, drop_remainder: true}\n"
      "  - take: 2\n",
