@@ -110,7 +110,7 @@ static void put_row(struct chunk *c, int64_t row, int64_t sample, enum slab_row 
 {
     memcpy(c->sample + (size_t)row * sizeof sample, &sample, sizeof sample);
     c->ok[row] = (unsigned char)ok;
-    for (int i = 0; i < c->stream->spec.n && ok != SLAB_ROW_GOOD; i++) {
+    for (int i = 0; i < c->stream->spec.n && (ok == SLAB_ROW_BAD || ok == SLAB_ROW_NONE); i++) {
         const size_t bytes = c->stream->chains[i].row_bytes;
         memset(c->fields[i] + (size_t)row * bytes, 0, bytes);
     }
@@ -150,7 +150,7 @@ static int make_row(struct chunk *c, int64_t row, int64_t weight, struct err *er
         return refuse(c, other, r, &why, err);
     }
     record(c, row, sample, &found);
-    put_row(c, row, r == 0 ? other : sample, r == 0 ? SLAB_ROW_GOOD : SLAB_ROW_BAD);
+    put_row(c, row, r == 0 ? other : sample, r == 0 ? SLAB_ROW_REPLACED : SLAB_ROW_BAD);
     return 0;
 }
 

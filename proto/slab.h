@@ -52,8 +52,9 @@ struct slab_layout {
     size_t slab_bytes;
 };
 
-/* What "__ok" says of a row: it could not be made, it is there, the batch has fewer rows than the largest. */
-enum slab_row { SLAB_ROW_BAD, SLAB_ROW_GOOD, SLAB_ROW_NONE };
+/* What "__ok" says of a row: it could not be made, it is there, the batch has fewer rows than the largest,
+ * another one is there in its place. */
+enum slab_row { SLAB_ROW_BAD, SLAB_ROW_GOOD, SLAB_ROW_NONE, SLAB_ROW_REPLACED };
 
 /* From plan.streams.<stream>.fields ([{name, kind, dtype, shape}]) and .batch. Two hidden fields are added at the end:
  * "__sample" int64 (index in the data set's split) and "__ok" uint8. */

@@ -182,10 +182,11 @@ int feeder_bad_compact(struct feeder *feeder, struct board_batch *batch, struct 
     const struct feed_stream *stream = &feeder->options.plan->stream[batch->at.stream];
     unsigned char *slab = feeder->options.slabs + (size_t)batch->slab * feeder->options.slab_bytes;
     unsigned char *ok = slab + stream->layout.fields[stream->ok].offset;
-    int64_t good = 0, bad = 0;
+    int64_t good = 0, bad = 0, replaced = 0;
     for (int64_t row = 0; row < batch->rows; row++) {
         bad += ok[row] == SLAB_ROW_BAD;
-        if (ok[row] != SLAB_ROW_GOOD) {
+        replaced += ok[row] == SLAB_ROW_REPLACED;
+        if (ok[row] == SLAB_ROW_BAD || ok[row] == SLAB_ROW_NONE) {
             continue;
         }
         for (int i = 0; good < row && i < stream->layout.n_fields; i++) {
@@ -198,5 +199,5 @@ int feeder_bad_compact(struct feeder *feeder, struct board_batch *batch, struct 
     }
     ret->rows = good;
     ret->bad = bad;
-    return bad > 0 ? count_bad(feeder, batch, bad, err) : 0;
+    return bad + replaced > 0 ? count_bad(feeder, batch, bad + replaced, err) : 0;
 }

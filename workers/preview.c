@@ -92,7 +92,7 @@ static void take_rows(struct preview *p, int64_t n, const struct opt_groups *bad
         }
         memcpy(&sample, samples + sizeof sample * (size_t)i, sizeof sample);
         doc_set_int(doc_push(p->samples, p->arena), sample);
-        doc_set_bool(doc_push(p->ok, p->arena), ok[i] == SLAB_ROW_GOOD);
+        doc_set_bool(doc_push(p->ok, p->arena), ok[i] != SLAB_ROW_BAD);
         for (; at < bad->n && v[at].row == i; at++) {
             struct doc *map = doc_push(p->bad, p->arena);
             doc_set_map(map);

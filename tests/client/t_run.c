@@ -363,8 +363,9 @@ static const struct {
      "train        2  a.csv      25  a.csv: 3 fields, there are 4 columns\n"
      "train        6  a.csv      57  a.csv: 5 fields, there are 4 columns\n",
      NULL},
-    {"on_error: replace, max_bad: 0", 0, "train        6  a.csv      57  a.csv: 5 fields", NULL},
+    {"on_error: replace, max_bad: 0.3", 0, "train        6  a.csv      57  a.csv: 5 fields", NULL},
     {"on_error: skip, max_bad: 0.2", 4, "train        2  a.csv      25", "too many bad samples"},
+    {"on_error: replace, max_bad: 0.2", 4, NULL, "too many bad samples"},
     {"on_error: fail", 1, NULL, "there are 4 columns"},
 };
 
