@@ -71,6 +71,13 @@ static void print(const struct tallies *t, const char *what, bool sizes, struct 
     buf_puts(out, t->n > 0 ? "\n" : "");
 }
 
+static void sort(struct tallies *tallies, int (*order)(const void *a, const void *b))
+{
+    if (tallies->n > 0) { /* qsort takes no NULL */
+        qsort(tallies->v, tallies->n, sizeof(*tallies->v), order);
+    }
+}
+
 /* ".tar.gz" and ".gz" are told apart; a name without a dot has no ending. */
 static void count_ending(struct tallies *endings, const struct doc *file)
 {
@@ -116,8 +123,8 @@ static void print_files(const struct doc *dataset, const struct doc *manifest, s
                       ? file
                       : largest;
     }
-    qsort(endings.v, endings.n, sizeof(*endings.v), by_bytes);
-    qsort(classes.v, classes.n, sizeof(*classes.v), by_word);
+    sort(&endings, by_bytes);
+    sort(&classes, by_word);
     print(&endings, "files", true, out);
     print(&classes, "classes", false, out);
     if (largest != NULL && files->n > 1) {

@@ -151,9 +151,10 @@ int put_list_read(const char *path, bool follow, struct arena *arena, struct put
     }
     int rc = walk_folder(&walk, fd, "", 0, err);
     free(folder);
-    if (rc == 0) {
+    if (rc == 0 && ret->n > 0) {
         qsort(ret->files, ret->n, sizeof(*ret->files), by_path);
-    } else if (err != NULL && err->path[0] == '\0') {
+    }
+    if (rc < 0 && err != NULL && err->path[0] == '\0') {
         err_prefix(err, "%s", path); /* the folder itself */
     }
     return rc;

@@ -218,7 +218,9 @@ static int begin(struct steps_session *session, struct db *db, struct err *err)
     if (rc < 0) {
         return rc;
     }
-    qsort(list->files, list->n, sizeof(*list->files), upload_list_by_path);
+    if (list->n > 0) {
+        qsort(list->files, list->n, sizeof(*list->files), upload_list_by_path);
+    }
     session->total_bytes = list->bytes;
     list->stamps = calloc(list->n, sizeof(*list->stamps));
     BUG_ON(list->stamps == NULL);

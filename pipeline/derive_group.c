@@ -92,7 +92,9 @@ static int cut_windows(struct groups *k, int64_t iteration, struct err *err)
         buf_put(&k->windows, &window, sizeof window);
         i += rows;
     }
-    qsort(k->windows.data, k->windows.size / sizeof(struct window), sizeof(struct window), by_full);
+    if (k->windows.size > 0) {
+        qsort(k->windows.data, k->windows.size / sizeof(struct window), sizeof(struct window), by_full);
+    }
     return 0;
 }
 

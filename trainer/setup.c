@@ -187,6 +187,7 @@ int setup_callbacks(struct setup *setup, struct err *err)
 
 void setup_fini(struct setup *setup)
 {
+    callback_list_fini(setup->callbacks);
     model_destroy(setup->model);
     arena_fini(&setup->arena);
 }

@@ -532,9 +532,8 @@ START_TEST(a_store_of_the_future_is_refused)
     ck_assert(!fixture_try_start(&f));
     test_path(path, "%s/log", f.dir);
     ck_assert_int_ge(file_read(AT_FDCWD, path, 1 << 20, &log, NULL), 0);
-    ck_assert_msg(strstr(log.data,
-                         "has version 256, and this program knows up to 3; start the newer "
-                         "program that wrote it") != NULL,
+    ck_assert_msg(strstr(log.data, "has version 256, and this program knows up to ") != NULL &&
+                      strstr(log.data, "; start the newer program that wrote it") != NULL,
                   "%s", log.data);
     buf_fini(&log);
     fixture_fini(&f);
