@@ -126,19 +126,22 @@ static int set_value(struct cli *cli, const struct opt *table, const struct opt 
     return 0;
 }
 
-static const char *long_name(const char *word)
+/* Of several rows the one that the command has. */
+static const char *long_name(const struct cli *cli, const char *word)
 {
     static const char *const rows[][2] = {
-        {"-h", "--help"}, {"-n", "--samples"}, {"-o", "--output"}};
+        {"-h", "--help"}, {"-n", "--samples"}, {"-n", "--n"}, {"-o", "--output"}};
+    const char *name = word;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strcmp(rows[i][0], word) == 0) {
-            return rows[i][1];
+        bool has = cli->command != NULL && cli->command->options != NULL &&
+                   opt_find(cli->command->options, rows[i][1] + 2) != NULL;
+        if (strcmp(rows[i][0], word) == 0 && (has || name == word)) {
+            name = rows[i][1];
         }
     }
-    return word;
+    return name;
 }
 
-/* One option at argv[i]; *ret_used of argv are taken. */
 static bool takes_rest(const struct cli *cli)
 {
     const struct opt *row = cli->command != NULL ? cli->command->options : NULL;
@@ -163,10 +166,11 @@ static int take_rest(struct cli *cli, char *name, const char *value)
     return 0;
 }
 
+/* One option at argv[i]; *ret_used of argv are taken. */
 static int read_option(struct cli *cli, char **argv, int i, int argc, int *ret_used,
                        struct err *err)
 {
-    const char *text = long_name(argv[i]);
+    const char *text = long_name(cli, argv[i]);
     const struct opt *table = NULL;
     char name[64];
     size_t n = strcspn(text + 2, "=");

@@ -55,7 +55,7 @@ static const struct opt logs_options[] = {
     OPT_END_ROW,
 };
 static const struct opt head_options[] = {
-    OPT_I64_ROW(cli_options, n, 10, 1, 1000000, "Number of files."),
+    OPT_I64_ROW(cli_options, n, 10, 1, 1000000, "Number of files. Short: -n."),
     OPT_END_ROW,
 };
 static const struct opt gc_options[] = {

@@ -60,7 +60,12 @@ int feed_program_start(struct program *program, struct err *err)
     program->pid_fd = pid > 0 ? pidfd_open(pid, 0) : -1;
     if (pid < 0 || program->pid_fd < 0) {
         int rc = err_errno(err, errno, "start the program");
-        feed_program_stop(program, false);
+        if (pid > 0) {
+            feed_program_stop(program, false);
+        } else {
+            close(program->in);
+            close(program->out);
+        }
         return rc;
     }
     setpgid(pid, pid); /* here too: whoever comes first */

@@ -70,7 +70,8 @@ void feed_epoch_free(struct feed_epoch *epoch)
 
 static bool is_idle(const struct feed *feed, const struct feed_epoch *epoch)
 {
-    bool idle = epoch->loaded && epoch->n_tasks == 0 && epoch->n_sent == 0 &&
+    /* One that could not be opened is no use to anybody. */
+    bool idle = !epoch->loading && epoch->n_tasks == 0 && epoch->n_sent == 0 &&
                 epoch->queue.head == epoch->queue.n;
     for (const struct feed_waiter *w = feed->waiters; w != NULL; w = w->next) {
         idle = idle && w->epoch != epoch->number;

@@ -117,6 +117,9 @@ static int run_load(struct store_task *base, struct db *db, struct err *err)
     rc = rc < 0 ? rc : read_map(task, err);
     feed_path(task->feed->id, 0, NULL, path);
     base->dir_fd = openat(task->feed->daemon->blobs_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (rc >= 0 && base->dir_fd < 0) { /* without it no name would be made durable */
+        rc = err_errno(err, errno, "open the folder of a feed");
+    }
     return rc;
 }
 
@@ -182,7 +185,11 @@ static int write_reasons(struct feed_put_task *task, struct err *err)
     int fd =
         openat(task->feed->daemon->blobs_fd, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || fstat(fd, &st) != 0) {
-        return err_errno(err, errno, "open the bad elements of a feed");
+        int broken = err_errno(err, errno, "open the bad elements of a feed");
+        if (fd >= 0) {
+            close(fd);
+        }
+        return broken;
     }
     int rc = 0;
     int64_t at = st.st_size / (int64_t)sizeof(struct feed_bad);
@@ -255,6 +262,9 @@ static int run_remove(struct store_task *base, struct db *db, struct err *err)
     feed_path(task->id, 0, NULL, path);
     int fd = openat(task->daemon->blobs_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (fd >= 0 && dir == NULL) {
+        close(fd);
+    }
     for (const struct dirent *entry = NULL; dir != NULL && (entry = readdir(dir)) != NULL;) {
         unlinkat(fd, entry->d_name, 0);
     }
@@ -288,6 +298,9 @@ int64_t feed_spool_bytes(const struct daemon *daemon, const char *id)
     feed_path(id, 0, NULL, path);
     int fd = openat(daemon->blobs_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (fd >= 0 && dir == NULL) {
+        close(fd);
+    }
     for (const struct dirent *entry = NULL; dir != NULL && (entry = readdir(dir)) != NULL;) {
         if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)) {
             bytes += (int64_t)st.st_blocks * 512;

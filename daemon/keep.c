@@ -232,7 +232,11 @@ static void measure_one(struct sweep *sweep, const char *name)
         return;
     }
     int fd = openat(sweep->daemon->kept_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    if (fd < 0) {
+        return;
+    }
+    if (fstat(fd, &st) != 0) {
+        close(fd);
         return;
     }
     memcpy(found.key, name, sizeof(found.key));
@@ -286,6 +290,9 @@ static void delete_gone(int parent, const char *name)
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL) {
+        if (fd >= 0) {
+            close(fd);
+        }
         return;
     }
     for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {

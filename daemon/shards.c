@@ -387,6 +387,8 @@ static void fini(struct steps_session *session)
     }
     if (s->part_fd >= 0) {
         close(s->part_fd);
+    }
+    if (s->part != NULL) { /* gone already where it became a shard */
         unlinkat(session->daemon->uploads_fd, s->part, 0);
     }
     free(s->classes);

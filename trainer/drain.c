@@ -17,7 +17,9 @@ struct drain {
     struct slab slab;
     struct feeder_options options;
     struct feeder *feeder;
-    int64_t steps, rows, first_rows; /* taken; of the first batch */
+    int64_t steps, rows; /* taken */
+    int64_t ahead;       /* so many are made before the clock begins: what lies there already */
+    int64_t begin_us, begin_rows;
     int64_t bad;                     /* rows that were left out of them */
     int64_t start_us, first_us, last_us, wait_us, most_us;
     double op_us[FEEDER_STAGES_MAX]; /* sums of what the feeder said of a row after each batch */
@@ -123,22 +125,24 @@ static int take(struct drain *drain, int64_t steps, int64_t until_us, struct err
         if (rc < 0 && rc != ERR_TIMEOUT) {
             return rc;
         }
-        if (drain->steps > 0) { /* before the first one workers open their files */
+        if (drain->steps >= drain->ahead) {
             drain->wait_us += now - begin;
             drain->most_us = now - begin > drain->most_us ? now - begin : drain->most_us;
         }
         if (rc < 0) {
             continue;
         }
-        if (drain->steps == 0) {
-            drain->first_us = now;
-            drain->first_rows = batch.rows;
-        }
-        note_ops(drain);
+        drain->first_us = drain->steps == 0 ? now : drain->first_us;
         drain->last_us = now;
         drain->rows += batch.rows;
         drain->bad += batch.bad;
         drain->steps++;
+        if (drain->steps <= drain->ahead) {
+            drain->begin_us = now;
+            drain->begin_rows = drain->rows;
+        } else {
+            note_ops(drain);
+        }
         feeder_return(drain->feeder, &batch);
     }
     return 0;
@@ -158,18 +162,18 @@ static void put_ops(const struct drain *drain, const struct feeder_stats *stats,
     }
 }
 
-/* Rates are of what came after the first batch: its time is that of the start. A batch alone has no
- * other. */
+/* Rates are of what came after the start and after the batches that were made ahead in it; of few
+ * batches, of all since the start. */
 static int send_result(struct drain *drain, int64_t steps, struct err *err)
 {
     struct arena *arena = &drain->setup->arena;
     struct doc *map = doc_new(arena);
     struct feeder_stats stats;
-    const bool is_one = drain->steps == 1;
-    const int64_t n = is_one ? 1 : drain->steps - 1;
-    const int64_t rows = is_one ? drain->rows : drain->rows - drain->first_rows;
+    const bool is_short = drain->steps <= drain->ahead; /* its time was over */
+    const int64_t n = is_short ? drain->steps : drain->steps - drain->ahead;
+    const int64_t rows = is_short ? drain->rows : drain->rows - drain->begin_rows;
     const double seconds =
-        (double)(drain->last_us - (is_one ? drain->start_us : drain->first_us)) * 1e-6;
+        (double)(drain->last_us - (is_short ? drain->start_us : drain->begin_us)) * 1e-6;
     feeder_stats(drain->feeder, &stats);
     doc_set_map(map);
     doc_put_int(map, arena, "steps", drain->steps);
@@ -201,6 +205,9 @@ static int drain_all(struct drain *drain, struct err *err)
     const double seconds = doc_float(settings, "seconds", 60);
     int rc = start_feeder(drain, steps, err);
     drain->start_us = clock_us();
+    const int64_t depth = drain->options.limits.fixed_depth + 1;
+    drain->ahead = steps >= 2 * depth ? depth : 0;
+    drain->begin_us = drain->start_us;
     rc = rc < 0 ? rc : take(drain, steps, drain->start_us + (int64_t)(seconds * 1e6), err);
     if (rc == 0 && drain->steps == 0) {
         rc = err_set(err, ERR_TIMEOUT, "no batch came in %.1f seconds", seconds);

@@ -89,18 +89,11 @@ static float *floats(const struct single_layer *single, size_t count, struct are
     return arena_array(arena, count * (size_t)single->rows + 1, sizeof(float));
 }
 
-static size_t count_of(const struct shape *shape)
-{
-    int64_t count = 0;
-    BUG_ON(shape_count(shape, &count) < 0);
-    return (size_t)count;
-}
-
 static void make_memory(struct single_layer *single, struct arena *arena)
 {
     struct layer *layer = single->layer;
-    single->mid_count = count_of(&layer->output);
-    single->out_count = single->tail ? count_of(&single->tail->output) : single->mid_count;
+    single->mid_count = layer_count(&layer->output, 1);
+    single->out_count = single->tail ? layer_count(&single->tail->output, 1) : single->mid_count;
     single->z = floats(single, single->mid_count, arena);
     single->dz = floats(single, single->mid_count, arena);
     single->y = single->tail ? floats(single, single->out_count, arena) : single->z;

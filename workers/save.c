@@ -56,6 +56,11 @@ static void put_frames(struct save *s, struct doc *map)
 
 static int answer(struct save *s, struct err *err)
 {
+    if (s->piece.head.size + s->piece.index.size + s->piece.data.size > s->slab.slab_bytes) {
+        return err_set(err, ERR_LIMIT,
+                       "the names and classes of the data set are more than %zu bytes",
+                       s->slab.slab_bytes);
+    }
     struct doc *map = doc_new(s->arena);
     doc_set_map(map);
     doc_put_int(map, s->arena, "elements", s->piece.elements);

@@ -147,3 +147,12 @@ void callback_say(struct callback_wish *wish, const char *format, ...)
     (void)vsnprintf(wish->says[wish->n_says++], sizeof(wish->says[0]), format, args);
     va_end(args);
 }
+
+int callback_rate_check(const struct callback_setup *setup, struct err *err)
+{
+    return model_rate_is_set(setup->model)
+               ? 0
+               : err_set(
+                     err, ERR_UNSUPPORTED,
+                     "the optimizer's learning_rate is a schedule, which nothing else can change");
+}

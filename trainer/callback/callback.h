@@ -84,6 +84,9 @@ void callback_save(struct callback_wish *wish, const char *name);
 void callback_say(struct callback_wish *wish, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* ERR_UNSUPPORTED where the learning rate is a schedule, which nothing else can change. */
+int callback_rate_check(const struct callback_setup *setup, struct err *err);
+
 /* A metric that is watched. */
 struct callback_monitor {
     const char *monitor;

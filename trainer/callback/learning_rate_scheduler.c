@@ -18,12 +18,11 @@ static const struct opt options[] = {
 static int prepare(void *opaque, const struct callback_setup *setup, struct err *err)
 {
     struct learning_rate_scheduler *o = opaque;
-    if (!model_rate_is_set(setup->model)) {
-        return err_set(
-            err, ERR_UNSUPPORTED,
-            "the optimizer's learning_rate is a schedule, which nothing else can change");
+    int r = callback_rate_check(setup, err);
+    if (r < 0) {
+        return r;
     }
-    int r = schedule_read(o->schedule, 0.0, setup->arena, &o->rates, err);
+    r = schedule_read(o->schedule, 0.0, setup->arena, &o->rates, err);
     if (r < 0) {
         err_prefix(err, "schedule");
     }

@@ -31,12 +31,8 @@ static const struct opt options[] = {
 static int prepare(void *opaque, const struct callback_setup *setup, struct err *err)
 {
     struct reduce_lr_on_plateau *o = opaque;
-    if (!model_rate_is_set(setup->model)) {
-        return err_set(
-            err, ERR_UNSUPPORTED,
-            "the optimizer's learning_rate is a schedule, which nothing else can change");
-    }
-    return callback_monitor_prepare(&o->watch, setup, err);
+    int r = callback_rate_check(setup, err);
+    return r < 0 ? r : callback_monitor_prepare(&o->watch, setup, err);
 }
 
 static void reduce(const struct reduce_lr_on_plateau *o, struct memory *m,

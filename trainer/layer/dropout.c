@@ -28,24 +28,17 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     return layer_refuse(o->noise_shape, "noise_shape", err);
 }
 
-static size_t count_of(const struct layer *layer, int64_t rows)
-{
-    int64_t count = 0;
-    BUG_ON(shape_count(&layer->output, &count) < 0);
-    return (size_t)(count * rows);
-}
-
 static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
 {
     (void)err;
-    layer->state_bytes = setup->training ? count_of(layer, setup->rows) : 0;
+    layer->state_bytes = setup->training ? layer_count(&layer->output, setup->rows) : 0;
     return 0;
 }
 
 static void forward(struct layer *layer, const struct layer_call *call)
 {
     const struct dropout *o = layer->options;
-    size_t count = count_of(layer, call->rows);
+    size_t count = layer_count(&layer->output, call->rows);
     const float *x = call->x[0];
     unsigned char *kept = call->state;
     if (!call->training || o->rate == 0.0) {
@@ -66,7 +59,7 @@ static void forward(struct layer *layer, const struct layer_call *call)
 static void backward(struct layer *layer, const struct layer_call *call)
 {
     const struct dropout *o = layer->options;
-    size_t count = count_of(layer, call->rows);
+    size_t count = layer_count(&layer->output, call->rows);
     const unsigned char *kept = call->state;
     float *dx = call->dx[0];
     if (!call->training || o->rate == 0.0) {

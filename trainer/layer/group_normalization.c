@@ -50,20 +50,13 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     return r;
 }
 
-static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
-{
-    (void)err;
-    layer_sets_prepare(layer, setup);
-    return 0;
-}
-
 const struct layer_desc layer_group_normalization = {
     .name = "GroupNormalization",
     .summary = "Each group of channels of a sample to mean 0 and variance 1 (Wu and He 2018).",
     .options = options,
     .size = sizeof(struct group_normalization),
     .infer = infer,
-    .prepare = prepare,
+    .prepare = layer_sets_prepare,
     .forward = layer_sets_forward,
     .backward = layer_sets_backward,
 };

@@ -213,3 +213,10 @@ int layer_int(int64_t value, const char *option, int *ret, struct err *err)
     *ret = (int)value;
     return 0;
 }
+
+size_t layer_count(const struct shape *shape, int64_t rows)
+{
+    int64_t count = 0;
+    BUG_ON(shape_count(shape, &count) < 0);
+    return (size_t)(count * rows);
+}

@@ -166,6 +166,8 @@ int layer_take_activation(struct layer *layer, const struct doc *doc, struct err
 int layer_want_rank(const struct layer *layer, int rank, struct err *err);
 /* ERR_UNSUPPORTED if a document is given (regularizers, constraints). */
 int layer_refuse(const struct doc *doc, const char *option, struct err *err);
+/* Values of `rows` samples of a shape that infer has counted. */
+size_t layer_count(const struct shape *shape, int64_t rows);
 /* A checked dimension as int. */
 int layer_int(int64_t value, const char *option, int *ret, struct err *err);
 

@@ -98,13 +98,6 @@ int layer_conv_transpose_infer(struct layer *layer, struct arena *arena, struct 
     return layer_weights_add(layer, &o->weights, &kernel, NULL, arena, err);
 }
 
-static size_t count_of(const struct shape *shape, int64_t rows)
-{
-    int64_t count = 0;
-    BUG_ON(shape_count(shape, &count) < 0);
-    return (size_t)(count * rows);
-}
-
 /* Up to 64 floats are left between the kernel's scratch and the copy of x: alignment. */
 static size_t copy_at(const struct kernel_conv *conv)
 {
@@ -127,7 +120,8 @@ int layer_conv_transpose_prepare(struct layer *layer, const struct layer_setup *
         return r;
     }
     layer->kernel = conv;
-    layer->scratch_bytes = copy_at(conv) + count_of(&layer->inputs[0], setup->rows) * sizeof(float);
+    layer->scratch_bytes =
+        copy_at(conv) + layer_count(&layer->inputs[0], setup->rows) * sizeof(float);
     layer->impl = conv->impl;
     return 0;
 }
@@ -136,7 +130,7 @@ int layer_conv_transpose_prepare(struct layer *layer, const struct layer_setup *
 static float *copy_x(const struct layer *layer, const struct layer_call *call)
 {
     float *copy = (float *)((char *)call->scratch + copy_at(layer->kernel));
-    memcpy(copy, call->x[0], count_of(&layer->inputs[0], call->rows) * sizeof(float));
+    memcpy(copy, call->x[0], layer_count(&layer->inputs[0], call->rows) * sizeof(float));
     return copy;
 }
 
@@ -147,7 +141,7 @@ void layer_conv_transpose_forward(struct layer *layer, const struct layer_call *
     kernel_conv_backward(layer->kernel, (int)call->rows, NULL, layer->vars[0].data, NULL,
                          copy_x(layer, call), call->y, NULL, NULL, call->scratch);
     if (bias) {
-        call->backend->vec->row_add(count_of(&layer->output, call->rows) / cols, cols, call->y,
+        call->backend->vec->row_add(layer_count(&layer->output, call->rows) / cols, cols, call->y,
                                     bias, call->y);
     }
 }
@@ -157,7 +151,7 @@ void layer_conv_transpose_backward(struct layer *layer, const struct layer_call 
     float *dbias = layer_weights_bias_grad(layer);
     size_t cols = (size_t)layer->output.d[layer->output.rank - 1];
     if (dbias) {
-        call->backend->vec->col_sum(count_of(&layer->output, call->rows) / cols, cols, call->dy,
+        call->backend->vec->col_sum(layer_count(&layer->output, call->rows) / cols, cols, call->dy,
                                     dbias);
     }
     if (layer->vars[0].grad) {

@@ -2,13 +2,6 @@
 
 #include <string.h>
 
-static size_t count_of(const struct layer *layer, int64_t rows)
-{
-    int64_t count = 0;
-    BUG_ON(shape_count(&layer->output, &count) < 0);
-    return (size_t)(count * rows);
-}
-
 static struct rng rng_of(const struct layer *layer, const struct layer_call *call, int64_t seed)
 {
     struct rng rng;
@@ -28,14 +21,15 @@ int layer_noise_infer(struct layer *layer, struct arena *arena, struct err *err)
 int layer_noise_prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
 {
     (void)err;
-    layer->state_bytes = setup->training ? count_of(layer, setup->rows) * sizeof(float) : 0;
+    layer->state_bytes =
+        setup->training ? layer_count(&layer->output, setup->rows) * sizeof(float) : 0;
     return 0;
 }
 
 void layer_noise_forward(struct layer *layer, const struct layer_call *call,
                          const struct layer_noise_law *law)
 {
-    size_t count = count_of(layer, call->rows);
+    size_t count = layer_count(&layer->output, call->rows);
     const float *x = call->x[0];
     float *factors = call->state;
     if (!call->training || law->is_off) {
@@ -53,7 +47,7 @@ void layer_noise_forward(struct layer *layer, const struct layer_call *call,
 void layer_noise_backward(struct layer *layer, const struct layer_call *call,
                           const struct layer_noise_law *law)
 {
-    size_t count = count_of(layer, call->rows);
+    size_t count = layer_count(&layer->output, call->rows);
     if (!call->training || law->is_off) {
         memcpy(call->dx[0], call->dy, count * sizeof(float));
         return;
@@ -90,7 +84,7 @@ static bool is_off(const struct layer *layer, const struct layer_call *call)
 static void scale_channels(const struct layer *layer, const struct layer_call *call,
                            const float *from, float *to)
 {
-    size_t channels = channels_of(layer), cells = count_of(layer, 1) / channels;
+    size_t channels = channels_of(layer), cells = layer_count(&layer->output, 1) / channels;
     const float *factors = call->state;
     for (int64_t n = 0; n < call->rows; n++, factors += channels) {
         for (size_t i = 0; i < cells; i++, from += channels, to += channels) {
@@ -103,7 +97,7 @@ void layer_spatial_forward(struct layer *layer, const struct layer_call *call)
 {
     const struct layer_rate *o = layer->options;
     if (is_off(layer, call)) {
-        memcpy(call->y, call->x[0], count_of(layer, call->rows) * sizeof(float));
+        memcpy(call->y, call->x[0], layer_count(&layer->output, call->rows) * sizeof(float));
         return;
     }
     struct rng rng = rng_of(layer, call, o->seed);
@@ -117,7 +111,7 @@ void layer_spatial_forward(struct layer *layer, const struct layer_call *call)
 void layer_spatial_backward(struct layer *layer, const struct layer_call *call)
 {
     if (is_off(layer, call)) {
-        memcpy(call->dx[0], call->dy, count_of(layer, call->rows) * sizeof(float));
+        memcpy(call->dx[0], call->dy, layer_count(&layer->output, call->rows) * sizeof(float));
         return;
     }
     scale_channels(layer, call, call->dy, call->dx[0]);

@@ -39,20 +39,13 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     return r;
 }
 
-static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
-{
-    (void)err;
-    layer_sets_prepare(layer, setup);
-    return 0;
-}
-
 const struct layer_desc layer_layer_normalization = {
     .name = "LayerNormalization",
     .summary = "Each sample to mean 0 and variance 1 over some of its axes.",
     .options = options,
     .size = sizeof(struct layer_normalization),
     .infer = infer,
-    .prepare = prepare,
+    .prepare = layer_sets_prepare,
     .forward = layer_sets_forward,
     .backward = layer_sets_backward,
 };

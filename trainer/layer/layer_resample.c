@@ -113,19 +113,12 @@ static void gather(const struct kernel_vec_ops *vec, const struct axis *axis, in
     }
 }
 
-static size_t count_of(const struct shape *shape)
-{
-    int64_t count = 0;
-    BUG_ON(shape_count(shape, &count) < 0);
-    return (size_t)count;
-}
-
 void layer_resample_forward(struct layer *layer, const struct layer_call *call)
 {
     const struct resample *re = layer->kernel;
     for (int64_t n = 0; n < call->rows; n++) {
-        const float *x = (const float *)call->x[0] + (size_t)n * count_of(&layer->inputs[0]);
-        float *y = call->y + (size_t)n * count_of(&layer->output);
+        const float *x = (const float *)call->x[0] + (size_t)n * layer_count(&layer->inputs[0], 1);
+        float *y = call->y + (size_t)n * layer_count(&layer->output, 1);
         spread(call->backend->vec, &re->cols, re->rows.in, re->channels, x, call->scratch);
         spread(call->backend->vec, &re->rows, 1, (size_t)re->cols.out * re->channels, call->scratch,
                y);
@@ -136,8 +129,8 @@ void layer_resample_backward(struct layer *layer, const struct layer_call *call)
 {
     const struct resample *re = layer->kernel;
     for (int64_t n = 0; n < call->rows; n++) {
-        const float *dy = call->dy + (size_t)n * count_of(&layer->output);
-        float *dx = call->dx[0] + (size_t)n * count_of(&layer->inputs[0]);
+        const float *dy = call->dy + (size_t)n * layer_count(&layer->output, 1);
+        float *dx = call->dx[0] + (size_t)n * layer_count(&layer->inputs[0], 1);
         gather(call->backend->vec, &re->rows, 1, (size_t)re->cols.out * re->channels, dy,
                call->scratch);
         gather(call->backend->vec, &re->cols, re->rows.in, re->channels, call->scratch, dx);

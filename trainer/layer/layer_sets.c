@@ -133,12 +133,14 @@ int layer_sets_within(struct layer *layer, int axis, int64_t groups, struct laye
 
 /* State: shift and factor of each set. Scratch: two sums a column of a block and two of all, and x,
  * y or dy turned. */
-void layer_sets_prepare(struct layer *layer, const struct layer_setup *setup)
+int layer_sets_prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
 {
+    (void)err;
     const struct layer_sets *sets = layer->kernel;
     size_t turned = sets->index ? 2 * sets->count * sizeof(float) : 0;
     layer->scratch_bytes = 4 * sets->cols * sizeof(double) + turned;
     layer->state_bytes = (size_t)setup->rows * sets->blocks * sets->groups * 2 * sizeof(float);
+    return 0;
 }
 
 static const float *vars_of(const struct layer *layer, int v)

@@ -36,7 +36,7 @@ int layer_sets_over(struct layer *layer, const struct doc *axes, struct layer_se
 int layer_sets_within(struct layer *layer, int axis, int64_t groups, struct layer_sets *sets,
                       struct arena *arena, struct err *err);
 /* Says scratch and state; layer->kernel = sets. */
-void layer_sets_prepare(struct layer *layer, const struct layer_setup *setup);
+int layer_sets_prepare(struct layer *layer, const struct layer_setup *setup, struct err *err);
 void layer_sets_forward(struct layer *layer, const struct layer_call *call);
 void layer_sets_backward(struct layer *layer, const struct layer_call *call);
 

@@ -19,13 +19,6 @@ static size_t cols_of(const struct layer *layer)
     return layer->output.rank > 0 ? (size_t)layer->output.d[layer->output.rank - 1] : 1;
 }
 
-static size_t count_of(const struct layer *layer, int64_t rows)
-{
-    int64_t count = 0;
-    BUG_ON(shape_count(&layer->output, &count) < 0);
-    return (size_t)(count * rows);
-}
-
 static bool is_single(const struct layer *layer)
 {
     const struct rescaling *o = layer->options;
@@ -61,7 +54,7 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
 static void forward(struct layer *layer, const struct layer_call *call)
 {
     const float *scale = layer->kernel;
-    size_t count = count_of(layer, call->rows), cols = cols_of(layer);
+    size_t count = layer_count(&layer->output, call->rows), cols = cols_of(layer);
     if (is_single(layer)) {
         call->backend->vec->affine(count, scale[0], scale[cols], call->x[0], call->y);
     } else {
@@ -73,7 +66,7 @@ static void forward(struct layer *layer, const struct layer_call *call)
 static void backward(struct layer *layer, const struct layer_call *call)
 {
     const float *scale = layer->kernel;
-    size_t count = count_of(layer, call->rows), cols = cols_of(layer);
+    size_t count = layer_count(&layer->output, call->rows), cols = cols_of(layer);
     if (is_single(layer)) {
         call->backend->vec->scale(count, scale[0], call->dy, call->dx[0]);
         return;

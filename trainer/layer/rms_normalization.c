@@ -30,20 +30,13 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     return r;
 }
 
-static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
-{
-    (void)err;
-    layer_sets_prepare(layer, setup);
-    return 0;
-}
-
 const struct layer_desc layer_rms_normalization = {
     .name = "RMSNormalization",
     .summary = "Each sample divided by the root of its mean square (Zhang and Sennrich 2019).",
     .options = options,
     .size = sizeof(struct rms_normalization),
     .infer = infer,
-    .prepare = prepare,
+    .prepare = layer_sets_prepare,
     .forward = layer_sets_forward,
     .backward = layer_sets_backward,
 };

@@ -39,24 +39,17 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     return 0;
 }
 
-static size_t count_of(const struct layer *layer, int64_t rows)
-{
-    int64_t count = 0;
-    BUG_ON(shape_count(&layer->output, &count) < 0);
-    return (size_t)(count * rows);
-}
-
 static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
 {
     (void)err;
-    layer->scratch_bytes = layer->is_view ? 0 : 2 * count_of(layer, setup->rows) * sizeof(float);
+    layer->scratch_bytes = layer->is_view ? 0 : 2 * layer_count(&layer->output, setup->rows) * sizeof(float);
     return 0;
 }
 
 static void forward(struct layer *layer, const struct layer_call *call)
 {
     int axis = axis_of(layer);
-    size_t count = count_of(layer, call->rows), cols = (size_t)layer->output.d[axis];
+    size_t count = layer_count(&layer->output, call->rows), cols = (size_t)layer->output.d[axis];
     float *turned = call->scratch;
     layer_axis_to_last(&layer->output, axis, call->rows, call->x[0], turned);
     call->backend->act->rows_forward(KERNEL_ROWS_SOFTMAX, count / cols, cols, turned, turned);
@@ -66,7 +59,7 @@ static void forward(struct layer *layer, const struct layer_call *call)
 static void backward(struct layer *layer, const struct layer_call *call)
 {
     int axis = axis_of(layer);
-    size_t count = count_of(layer, call->rows), cols = (size_t)layer->output.d[axis];
+    size_t count = layer_count(&layer->output, call->rows), cols = (size_t)layer->output.d[axis];
     float *y = call->scratch, *dy = y + count;
     layer_axis_to_last(&layer->output, axis, call->rows, call->y, y);
     layer_axis_to_last(&layer->output, axis, call->rows, call->dy, dy);

@@ -25,20 +25,13 @@ static int infer(struct layer *layer, struct arena *arena, struct err *err)
     return r;
 }
 
-static int prepare(struct layer *layer, const struct layer_setup *setup, struct err *err)
-{
-    (void)err;
-    layer_sets_prepare(layer, setup);
-    return 0;
-}
-
 const struct layer_desc layer_unit_normalization = {
     .name = "UnitNormalization",
     .summary = "Each sample divided by its Euclidean norm; zeros stay zeros.",
     .options = options,
     .size = sizeof(struct unit_normalization),
     .infer = infer,
-    .prepare = prepare,
+    .prepare = layer_sets_prepare,
     .forward = layer_sets_forward,
     .backward = layer_sets_backward,
 };

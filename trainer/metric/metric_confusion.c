@@ -185,6 +185,13 @@ int metric_threshold_prepare(void *options, const struct metric_setup *setup, st
     return r;
 }
 
+int metric_counts_prepare(void *options, const struct metric_setup *setup, struct arena *arena,
+                          struct metric_sizes *sizes, struct err *err)
+{
+    ((struct metric_threshold *)options)->class_id = -1;
+    return metric_threshold_prepare(options, setup, arena, sizes, err);
+}
+
 void metric_threshold_update(const void *options, const struct metric_batch *batch, double *state)
 {
     const struct metric_threshold *o = options;

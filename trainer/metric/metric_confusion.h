@@ -70,6 +70,9 @@ struct metric_threshold {
 // clang-format on
 int metric_threshold_prepare(void *options, const struct metric_setup *setup, struct arena *arena,
                              struct metric_sizes *sizes, struct err *err);
+/* The same for those that have no class_id and top_k. */
+int metric_counts_prepare(void *options, const struct metric_setup *setup, struct arena *arena,
+                          struct metric_sizes *sizes, struct err *err);
 void metric_threshold_update(const void *options, const struct metric_batch *batch, double *state);
 void metric_threshold_values(const struct metric_threshold *o, const double *state,
                              double (*value)(const struct metric_counts *counts), double *ret);

@@ -10,13 +10,6 @@ static double value(const struct metric_counts *counts)
     return counts->tn;
 }
 
-static int prepare(void *opaque, const struct metric_setup *setup, struct arena *arena,
-                   struct metric_sizes *sizes, struct err *err)
-{
-    ((struct metric_threshold *)opaque)->class_id = -1;
-    return metric_threshold_prepare(opaque, setup, arena, sizes, err);
-}
-
 static void values(const void *opaque, const double *state, double *ret)
 {
     metric_threshold_values(opaque, state, value, ret);
@@ -29,7 +22,7 @@ const struct metric_desc metric_true_negatives = {
     .size = sizeof(struct metric_threshold),
     .labels = METRIC_EQUAL,
     .is_gain = true,
-    .prepare = prepare,
+    .prepare = metric_counts_prepare,
     .update = metric_threshold_update,
     .values = values,
 };
