@@ -115,6 +115,16 @@ static void note_ops(struct drain *drain)
     }
 }
 
+/* What was before is the start, and batches that were made while it lasted. */
+static void begin_clock(struct drain *drain, int64_t now)
+{
+    drain->begin_us = now;
+    drain->begin_rows = drain->rows;
+    drain->wait_us = drain->most_us = 0;
+    memset(drain->op_us, 0, sizeof(drain->op_us));
+    memset(drain->op_n, 0, sizeof(drain->op_n));
+}
+
 static int take(struct drain *drain, int64_t steps, int64_t until_us, struct err *err)
 {
     while (drain->steps < steps && clock_us() < until_us) {
@@ -125,10 +135,11 @@ static int take(struct drain *drain, int64_t steps, int64_t until_us, struct err
         if (rc < 0 && rc != ERR_TIMEOUT) {
             return rc;
         }
-        if (drain->steps >= drain->ahead) {
-            drain->wait_us += now - begin;
-            drain->most_us = now - begin > drain->most_us ? now - begin : drain->most_us;
+        if (rc >= 0 && drain->steps > 0 && drain->steps == drain->ahead) {
+            begin_clock(drain, drain->last_us);
         }
+        drain->wait_us += now - begin;
+        drain->most_us = now - begin > drain->most_us ? now - begin : drain->most_us;
         if (rc < 0) {
             continue;
         }
@@ -137,12 +148,7 @@ static int take(struct drain *drain, int64_t steps, int64_t until_us, struct err
         drain->rows += batch.rows;
         drain->bad += batch.bad;
         drain->steps++;
-        if (drain->steps <= drain->ahead) {
-            drain->begin_us = now;
-            drain->begin_rows = drain->rows;
-        } else {
-            note_ops(drain);
-        }
+        note_ops(drain);
         feeder_return(drain->feeder, &batch);
     }
     return 0;
