@@ -16,6 +16,7 @@
 #include <zmq.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
 
 enum { WAIT_MS = 20000, CHUNK = 1 << 20 };
@@ -470,4 +471,46 @@ int fixture_send_bytes(struct fixture *fixture, const void *data, size_t size, s
     }
     buf_fini(&text);
     return status;
+}
+
+void fixture_put_digits(struct fixture *f)
+{
+    enum { N_FILES = 4 };
+    static const char *const files[N_FILES] = {
+        "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz"};
+    struct doc *list = doc_new(&f->arena);
+    struct buf data[N_FILES];
+    struct buf text;
+    doc_set_list(list);
+    for (int i = 0; i < N_FILES; i++) {
+        char id[HASH_ID_TEXT], path[2 * TEST_PATH];
+        buf_init(&data[i]);
+        (void)snprintf(path, sizeof(path), "%s/examples/digits/%s", test_source_root(), files[i]);
+        ck_assert_int_ge(file_read(AT_FDCWD, path, 1 << 24, &data[i], NULL), 0);
+        hash_bytes(data[i].data, data[i].size, id);
+        struct doc *item = doc_push(list, &f->arena);
+        doc_set_map(item);
+        doc_put_str(item, &f->arena, "path", files[i]);
+        doc_put_int(item, &f->arena, "bytes", (int64_t)data[i].size);
+        doc_put_str(item, &f->arena, "id", id);
+    }
+    buf_init(&text);
+    msg_write_doc(list, &text);
+    const struct msg_dataset_begin begin = {.name = "digits", .kind = "auto"};
+    const struct doc *reply = fixture_ask(f, MSG_DATASET_BEGIN, &begin, text.data, text.size);
+    ck_assert_msg(reply != NULL, "%s", f->err.text);
+    for (int i = 0; i < N_FILES; i++) {
+        for (size_t at = 0; at < data[i].size; at += CHUNK) {
+            const struct msg_dataset_chunk chunk = {
+                .upload = doc_str(reply, "upload", ""), .file = i, .offset = (int64_t)at};
+            const size_t size = data[i].size - at < CHUNK ? data[i].size - at : CHUNK;
+            ck_assert_ptr_nonnull(
+                fixture_ask(f, MSG_DATASET_CHUNK, &chunk, data[i].data + at, size));
+        }
+        buf_fini(&data[i]);
+    }
+    const struct msg_dataset_commit commit = {.upload = doc_str(reply, "upload", "")};
+    ck_assert_ptr_nonnull(fixture_ask(f, MSG_DATASET_COMMIT, &commit, NULL, 0));
+    buf_fini(&text);
 }

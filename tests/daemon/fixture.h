@@ -71,6 +71,8 @@ void fixture_reset(struct fixture *fixture);
 void fixture_list(int n, size_t bytes, unsigned seed, struct buf *list);
 void fixture_content(int file, size_t bytes, unsigned seed, void *data);
 /* Returns the number of chunks that were sent. */
+/* The digits of examples/ as data set "digits". */
+void fixture_put_digits(struct fixture *fixture);
 int fixture_put(struct fixture *fixture, const char *name, int n, size_t bytes, unsigned seed);
 /* Submits a job whose compile.fake is this JSON; the result. */
 const struct doc *fixture_submit(struct fixture *fixture, const char *key, const char *fake);

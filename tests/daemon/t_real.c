@@ -12,12 +12,9 @@
 #include "base/rng.h"
 #include "tests/daemon/fixture.h"
 
-enum { N_FILES = 4, N_KILLS = 30, CHUNK = 1 << 20 };
+enum { N_KILLS = 30 };
 
 static const char *const backends[] = {"blas", "dnnl"};
-static const char *const files[N_FILES] = {"t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz",
-                                           "train-images-idx3-ubyte.gz",
-                                           "train-labels-idx1-ubyte.gz"};
 
 /* 1,000 samples that the batch size does not divide, drawn and turned at random. */
 static const char job_text[] =
@@ -35,47 +32,6 @@ static const char job_text[] =
     "\"SparseCategoricalCrossentropy\"},"
     " \"fit\": {\"epochs\": 40, \"seed\": 5, \"checkpoint\": {\"every_steps\": 15}}, "
     "\"resources\": {\"backend\": \"%s\"}}";
-
-static void put_digits(struct fixture *f)
-{
-    struct doc *list = doc_new(&f->arena);
-    struct buf data[N_FILES];
-    struct buf text;
-    char folder[TEST_PATH];
-    char path[2 * TEST_PATH];
-    doc_set_list(list);
-    test_path(folder, "%s/examples/digits", test_source_root());
-    for (int i = 0; i < N_FILES; i++) {
-        char id[HASH_ID_TEXT];
-        buf_init(&data[i]);
-        snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
-        ck_assert_int_ge(file_read(-100, path, 1 << 24, &data[i], NULL), 0);
-        hash_bytes(data[i].data, data[i].size, id);
-        struct doc *item = doc_push(list, &f->arena);
-        doc_set_map(item);
-        doc_put_str(item, &f->arena, "path", files[i]);
-        doc_put_int(item, &f->arena, "bytes", (int64_t)data[i].size);
-        doc_put_str(item, &f->arena, "id", id);
-    }
-    buf_init(&text);
-    msg_write_doc(list, &text);
-    const struct msg_dataset_begin begin = {.name = "digits", .kind = "auto"};
-    const struct doc *reply = fixture_ask(f, MSG_DATASET_BEGIN, &begin, text.data, text.size);
-    ck_assert_msg(reply != NULL, "%s", f->err.text);
-    for (int i = 0; i < N_FILES; i++) {
-        for (size_t at = 0; at < data[i].size; at += CHUNK) {
-            const struct msg_dataset_chunk chunk = {
-                .upload = doc_str(reply, "upload", ""), .file = i, .offset = (int64_t)at};
-            size_t size = data[i].size - at < CHUNK ? data[i].size - at : CHUNK;
-            ck_assert_ptr_nonnull(
-                fixture_ask(f, MSG_DATASET_CHUNK, &chunk, data[i].data + at, size));
-        }
-        buf_fini(&data[i]);
-    }
-    const struct msg_dataset_commit commit = {.upload = doc_str(reply, "upload", "")};
-    ck_assert_ptr_nonnull(fixture_ask(f, MSG_DATASET_COMMIT, &commit, NULL, 0));
-    buf_fini(&text);
-}
 
 static void submit(struct fixture *f, const char *backend, char job[64])
 {
@@ -129,7 +85,7 @@ START_TEST(killed_and_resumed)
     fixture_init(&f);
     f.real_children = true;
     fixture_start(&f);
-    put_digits(&f);
+    fixture_put_digits(&f);
     submit(&f, backends[_i], job);
     final_tensors(&f, job, alone);
     ck_assert_uint_eq(strlen(alone), 64);

@@ -1,5 +1,3 @@
-#include <math.h>
-
 #include "trainer/metric/metric.h"
 
 struct concordance_correlation {
@@ -16,16 +14,9 @@ static const struct opt options[] = {
 static double row(const void *opaque, const struct metric_batch *batch, size_t r)
 {
     (void)opaque;
-    const float *truth = batch->y_true + r * batch->cols, *guess = batch->y_pred + r * batch->cols;
-    struct metric_moments t = metric_moments(truth, batch->cols),
-                          p = metric_moments(guess, batch->cols);
-    double covariance = 0.0;
-    for (size_t i = 0; i < batch->cols; i++) {
-        covariance +=
-            ((double)truth[i] - t.mean) * ((double)guess[i] - p.mean) / (double)batch->cols;
-    }
-    double d = t.mean - p.mean;
-    return 2.0 * covariance / (t.variance + p.variance + d * d + 1e-7);
+    struct metric_moments m = metric_moments(batch, r);
+    double d = m.true_mean - m.pred_mean;
+    return 2.0 * m.covariance / (m.true_variance + m.pred_variance + d * d + 1e-7);
 }
 
 const struct metric_desc metric_concordance_correlation = {

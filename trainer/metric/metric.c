@@ -223,17 +223,22 @@ void metric_config(const struct metric *metric, struct doc *doc, struct arena *a
     class_name_write(metric->desc->options, metric->options, config, arena);
 }
 
-struct metric_moments metric_moments(const float *values, size_t n)
+struct metric_moments metric_moments(const struct metric_batch *batch, size_t r)
 {
-    struct metric_moments moments = {0};
-    for (size_t i = 0; i < n; i++) {
-        moments.mean += (double)values[i] / (double)n;
+    const float *t = batch->y_true + r * batch->cols, *p = batch->y_pred + r * batch->cols;
+    const double n = (double)batch->cols;
+    struct metric_moments m = {0};
+    for (size_t i = 0; i < batch->cols; i++) {
+        m.true_mean += (double)t[i] / n;
+        m.pred_mean += (double)p[i] / n;
     }
-    for (size_t i = 0; i < n; i++) {
-        double d = (double)values[i] - moments.mean;
-        moments.variance += d * d / (double)n;
+    for (size_t i = 0; i < batch->cols; i++) {
+        double dt = (double)t[i] - m.true_mean, dp = (double)p[i] - m.pred_mean;
+        m.true_variance += dt * dt / n;
+        m.pred_variance += dp * dp / n;
+        m.covariance += dt * dp / n;
     }
-    return moments;
+    return m;
 }
 
 size_t metric_argmax(const float *row, size_t cols)

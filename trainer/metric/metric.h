@@ -96,10 +96,11 @@ struct metric_desc {
 
 /* The n-th metric, or NULL. */
 const struct metric_desc *metric_at(size_t n);
+/* Of a row: means, population variances, and the covariance. */
 struct metric_moments {
-    double mean, variance;
+    double true_mean, true_variance, pred_mean, pred_variance, covariance;
 };
-struct metric_moments metric_moments(const float *values, size_t n);
+struct metric_moments metric_moments(const struct metric_batch *batch, size_t r);
 /* The first of the greatest, as Keras's argmax. */
 size_t metric_argmax(const float *row, size_t cols);
 

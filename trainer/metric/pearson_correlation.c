@@ -16,15 +16,8 @@ static const struct opt options[] = {
 static double row(const void *opaque, const struct metric_batch *batch, size_t r)
 {
     (void)opaque;
-    const float *truth = batch->y_true + r * batch->cols, *guess = batch->y_pred + r * batch->cols;
-    struct metric_moments t = metric_moments(truth, batch->cols),
-                          p = metric_moments(guess, batch->cols);
-    double covariance = 0.0;
-    for (size_t i = 0; i < batch->cols; i++) {
-        covariance +=
-            ((double)truth[i] - t.mean) * ((double)guess[i] - p.mean) / (double)batch->cols;
-    }
-    return covariance / sqrt(t.variance * p.variance);
+    struct metric_moments m = metric_moments(batch, r);
+    return m.covariance / sqrt(m.true_variance * m.pred_variance);
 }
 
 const struct metric_desc metric_pearson_correlation = {
