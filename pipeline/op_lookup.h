@@ -48,6 +48,24 @@ int op_lookup_number(const struct op_lookup *lookup, int64_t number, int64_t *re
 struct tensor_text op_lookup_text_at(const struct op_lookup *lookup, int64_t place);
 int64_t op_lookup_number_at(const struct op_lookup *lookup, int64_t place);
 
+/* The options that StringLookup and IntegerLookup share. noun: what is looked up. */
+// clang-format off
+#define OP_LOOKUP_ROWS(noun, unknown) \
+    OPT_I64_ROW(op_lookup, max_tokens, 0, 0, VOCAB_TERMS_MAX, \
+                "Size of the vocabulary, special tokens included; 0 or null: no bound.", .flags = OPT_NULLABLE), \
+    OPT_I64_ROW(op_lookup, num_oov_indices, 1, 0, 1 << 24, \
+                "Places for " noun "s that are not in the vocabulary; 0: they are refused."), \
+    OPT_DOC_ROW(op_lookup, mask_token, "A " noun " that stands for nothing.", .flags = OPT_NULLABLE), \
+    OPT_DOC_ROW(op_lookup, oov_token, "What an unknown " noun " is called: " unknown ".", .flags = OPT_NULLABLE), \
+    OPT_DOC_ROW(op_lookup, vocabulary, "List of " noun "s; without one it is learned from the data.", .flags = OPT_NULLABLE), \
+    OPT_FLOATS_ROW(op_lookup, idf_weights, NULL, 0, 0, 0, 0, \
+                   "For tf_idf: a weight of each " noun " of the vocabulary.", .flags = OPT_NULLABLE), \
+    OPT_BOOL_ROW(op_lookup, invert, false, "From places back to " noun "s."), \
+    OPT_ENUM_ROW(op_lookup, output_mode, OP_ENCODE_INT, op_encode_modes_weighted, "What a place becomes."), \
+    OPT_BOOL_ROW(op_lookup, pad_to_max_tokens, false, "As many columns as max_tokens."), \
+    OPT_BOOL_ROW(op_lookup, sparse, false, "Accepted; batches are dense.", .flags = OPT_IGNORED)
+// clang-format on
+
 /* What is learned: how often each term stands in the data. */
 int op_lookup_learn_create(const struct op_lookup *lookup, void **ret, struct err *err);
 void op_lookup_learn_destroy(void *state);

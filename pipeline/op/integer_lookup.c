@@ -6,23 +6,7 @@ extern const struct op_desc op_integer_lookup;
 static const struct opt_name methods[] = {
     {"floormod", OP_OOV_FLOORMOD}, {"farmhash", OP_OOV_FARMHASH}, {NULL, 0}};
 static const struct opt options[] = {
-    OPT_I64_ROW(op_lookup, max_tokens, 0, 0, VOCAB_TERMS_MAX,
-                "Size of the vocabulary, special tokens included; 0 or null: no bound.",
-                .flags = OPT_NULLABLE),
-    OPT_I64_ROW(op_lookup, num_oov_indices, 1, 0, 1 << 24,
-                "Places for numbers that are not in the vocabulary; 0: they are refused."),
-    OPT_DOC_ROW(op_lookup, mask_token, "A number that stands for nothing.", .flags = OPT_NULLABLE),
-    OPT_DOC_ROW(op_lookup, oov_token, "What an unknown number is called: -1.",
-                .flags = OPT_NULLABLE),
-    OPT_DOC_ROW(op_lookup, vocabulary, "List of numbers; without one it is learned from the data.",
-                .flags = OPT_NULLABLE),
-    OPT_FLOATS_ROW(op_lookup, idf_weights, NULL, 0, 0, 0, 0,
-                   "For tf_idf: a weight of each number of the vocabulary.", .flags = OPT_NULLABLE),
-    OPT_BOOL_ROW(op_lookup, invert, false, "From places back to numbers."),
-    OPT_ENUM_ROW(op_lookup, output_mode, OP_ENCODE_INT, op_encode_modes_weighted,
-                 "What a place becomes."),
-    OPT_BOOL_ROW(op_lookup, pad_to_max_tokens, false, "As many columns as max_tokens."),
-    OPT_BOOL_ROW(op_lookup, sparse, false, "Accepted; batches are dense.", .flags = OPT_IGNORED),
+    OP_LOOKUP_ROWS("number", "-1"),
     OPT_ENUM_ROW(op_lookup, oov_method, OP_OOV_FLOORMOD, methods,
                  "How unknown numbers fall into several places: by value, or by a hash of their "
                  "decimal text."),
