@@ -20,13 +20,6 @@ struct blob_packs {
     struct blob_pack *head;
 };
 
-static int take_number(void *context, const struct db_row *row, struct err *err)
-{
-    (void)err;
-    *(int64_t *)context = db_int(row, 0);
-    return 0;
-}
-
 static int make_folder(int blobs_fd, const char *name, struct err *err)
 {
     if (mkdirat(blobs_fd, name, 0700) != 0) {
@@ -42,7 +35,7 @@ int blob_pack_open(int blobs_fd, struct db *db, struct blob_packs **ret, struct 
     packs->blobs_fd = blobs_fd;
     int rc = make_folder(blobs_fd, "pack", err);
     rc = rc < 0 ? rc : make_folder(blobs_fd, "at", err);
-    rc = rc < 0 ? rc : db_each(db, DB_PACK_LAST, take_number, &packs->last_number, err, "");
+    rc = rc < 0 ? rc : db_each(db, DB_PACK_LAST, db_take_int, &packs->last_number, err, "");
     packs->pack_fd = rc < 0 ? -1 : openat(blobs_fd, "pack", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (packs->pack_fd < 0) {
         rc = rc < 0 ? rc : err_errno(err, errno, "open blobs/pack");

@@ -140,17 +140,10 @@ const struct dataset *dataset_of(const struct daemon *daemon, const char *id)
     return d;
 }
 
-static int take_number(void *context, const struct db_row *row, struct err *err)
-{
-    (void)err;
-    *(int64_t *)context = db_int(row, 0);
-    return 0;
-}
-
 int dataset_number(struct db *db, const char *name, int64_t *ret, struct err *err)
 {
     *ret = 0;
-    int rc = db_each(db, DB_NAME_LAST, take_number, ret, err, "s", name);
+    int rc = db_each(db, DB_NAME_LAST, db_take_int, ret, err, "s", name);
     ++*ret;
     return rc < 0 ? rc : db_run(db, DB_NAME_PUT, err, "si", name, *ret);
 }

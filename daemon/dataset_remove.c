@@ -45,13 +45,6 @@ static int set_true(void *context, const struct db_row *row, struct err *err)
     return 0;
 }
 
-static int take_number(void *context, const struct db_row *row, struct err *err)
-{
-    (void)err;
-    *(int64_t *)context = db_int(row, 0);
-    return 0;
-}
-
 static int remove_rows(struct remove_task *task, struct remove_one *one, struct db *db,
                        struct err *err)
 {
@@ -59,7 +52,7 @@ static int remove_rows(struct remove_task *task, struct remove_one *one, struct 
     int64_t number = 0;
     int rc = db_run(db, DB_DATASET_REMOVE, err, "si", task->name, one->version);
     rc = rc < 0 ? rc : db_each(db, DB_MANIFEST_USED, set_true, &used, err, "s", one->id);
-    rc = rc < 0 ? rc : db_each(db, DB_MANIFEST_NUMBER, take_number, &number, err, "s", one->id);
+    rc = rc < 0 ? rc : db_each(db, DB_MANIFEST_NUMBER, db_take_int, &number, err, "s", one->id);
     if (rc < 0 || used) {
         return rc;
     }

@@ -268,6 +268,13 @@ int db_each(struct db *db, enum db_sql sql, db_row_fn *fn, void *context, struct
     return step_all(db, sql, fn, context, err);
 }
 
+int db_take_int(void *context, const struct db_row *row, struct err *err)
+{
+    (void)err;
+    *(int64_t *)context = db_int(row, 0);
+    return 0;
+}
+
 int64_t db_int(const struct db_row *row, int column)
 {
     return sqlite3_column_int64(row->statement, column);

@@ -31,6 +31,8 @@ void db_close(struct db *db);
 int db_run(struct db *db, enum db_sql sql, struct err *err, const char *types, ...);
 int db_each(struct db *db, enum db_sql sql, db_row_fn *fn, void *context, struct err *err,
             const char *types, ...);
+/* For db_each of one number: into the int64_t that context is. */
+int db_take_int(void *context, const struct db_row *row, struct err *err);
 int64_t db_int(const struct db_row *row, int column);
 double db_float(const struct db_row *row, int column);
 const char *db_text(const struct db_row *row, int column); /* "" for NULL */

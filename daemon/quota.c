@@ -3,19 +3,12 @@
 #include <errno.h>
 #include <sys/statvfs.h>
 
-static int take_number(void *context, const struct db_row *row, struct err *err)
-{
-    (void)err;
-    *(int64_t *)context = db_int(row, 0);
-    return 0;
-}
-
 int quota_check(const struct daemon *daemon, struct db *db, int64_t uid, int64_t more,
                 struct err *err)
 {
     int64_t quota = daemon->settings->quota_bytes;
     int64_t used = 0;
-    int rc = quota > 0 ? db_each(db, DB_QUOTA_USED, take_number, &used, err, "i", uid) : 0;
+    int rc = quota > 0 ? db_each(db, DB_QUOTA_USED, db_take_int, &used, err, "i", uid) : 0;
     if (rc < 0 || quota == 0 || (used <= quota && more <= quota - used)) {
         return rc;
     }

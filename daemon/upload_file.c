@@ -38,13 +38,6 @@ static int64_t part_bytes(const struct daemon *daemon, const char *folder,
                                     : (st.st_size - 1) / DAEMON_CHUNK_BYTES * DAEMON_CHUNK_BYTES;
 }
 
-static int take_number(void *context, const struct db_row *row, struct err *err)
-{
-    (void)err;
-    *(int64_t *)context = db_int(row, 0);
-    return 0;
-}
-
 static int run_begin(struct store_task *base, struct db *db, struct err *err)
 {
     struct upload_begin_task *task = (struct upload_begin_task *)base;
@@ -311,7 +304,7 @@ static int hold_files(const struct upload_list *list, const char *manifest, stru
     }
     qsort(files, n, sizeof(*files), by_id);
     int rc = db_run(db, DB_MANIFEST_ADD, err, "s", manifest);
-    rc = rc < 0 ? rc : db_each(db, DB_MANIFEST_NUMBER, take_number, &number, err, "s", manifest);
+    rc = rc < 0 ? rc : db_each(db, DB_MANIFEST_NUMBER, db_take_int, &number, err, "s", manifest);
     for (size_t i = 0; i < n && rc >= 0; i++) {
         rc = hold(list, number, files[i], db, err);
     }
